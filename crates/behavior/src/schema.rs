@@ -1,0 +1,123 @@
+//! The feature vector: its names, units and plain words, fixed and versioned.
+//!
+//! A model is trained for one [`SCHEMA_VERSION`] and refused by any other. Every value is finite:
+//! what is unknown has the neutral value that its row states, so a model never meets a NaN.
+
+/// The version of this table; it changes whenever a row is added, removed or redefined.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One row of the schema.
+#[derive(Clone, Copy, Debug)]
+pub struct Feature {
+    /// The feature's name, as files and reports spell it.
+    pub name: &'static str,
+    /// What it measures, with its unit.
+    pub doc: &'static str,
+    /// How a reason names it to a person.
+    pub words: &'static str,
+}
+
+/// How many features a vector has.
+pub const COUNT: usize = 56;
+
+/// The values of one moment, in the order of [`SCHEMA`].
+pub type Features = [f32; COUNT];
+
+macro_rules! schema {
+    ($($index:literal $constant:ident $name:literal $doc:literal $words:literal;)*) => {
+        /// The position of each feature in the vector.
+        pub mod index {
+            $(#[doc = $doc] pub const $constant: usize = $index;)*
+        }
+        /// Every feature, by position.
+        pub const SCHEMA: [Feature; COUNT] = [
+            $(Feature { name: $name, doc: $doc, words: $words },)*
+        ];
+    };
+}
+
+#[rustfmt::skip]
+schema! {
+    0 RATE_10S "rate_10s" "requests over the last 10 s, as requests a minute" "many requests in the last seconds";
+    1 RATE_1M "rate_1m" "requests over the last minute, as requests a minute" "a high request rate";
+    2 RATE_10M "rate_10m" "requests over the last 10 minutes, as requests a minute" "a high request rate over ten minutes";
+    3 RATE_1H "rate_1h" "requests over the last hour, as requests a minute" "a high request rate over an hour";
+    4 PAGES_1M "pages_1m" "requests over the last minute that are not assets, as requests a minute" "many pages or API calls a minute";
+    5 BURST "burst" "`rate_10s` over `rate_10m`" "requests come in bursts";
+    6 GAP_MEAN "gap_mean" "mean of ln(1 + milliseconds between requests)" "the pause between requests";
+    7 GAP_DEVIATION "gap_deviation" "standard deviation of ln(1 + milliseconds between requests)" "machine-like regular timing";
+    8 AGE "age" "ln(1 + seconds since first seen)" "how long the client is known";
+    9 REQUESTS "requests" "ln(1 + requests seen)" "how much was seen of the client";
+    10 ERROR_EXCESS "error_excess" "share of 4xx responses above what the same routes give everybody, −1..1" "more errors than others get on the same routes";
+    11 AUTH_EXCESS "auth_excess" "share of 401 and 403 responses above the routes' own, −1..1" "more refused log-ins than others get";
+    12 MISSING_EXCESS "missing_excess" "share of 404, 405 and 410 responses above the routes' own, −1..1" "asks for things that do not exist";
+    13 SERVER_ERROR_RATIO "server_error_ratio" "share of 5xx responses, 0..1" "server errors";
+    14 AUTH_FAILURES "auth_failures" "401 and 403 responses over 10 minutes" "repeated refused log-ins";
+    15 OUTCOMES "outcomes" "ln(1 + responses learned)" "how many responses were learned";
+    16 ROUTES_DISTINCT "routes_distinct" "distinct routes lately (linear counting, saturates near 200)" "how many routes were visited";
+    17 PATHS_DISTINCT "paths_distinct" "distinct paths lately (linear counting, saturates near 600)" "how many different paths were visited";
+    18 PATH_NOVELTY "path_novelty" "share of requests to a path that this client had not visited, 0..1" "never asks for the same thing twice";
+    19 SURPRISE "surprise" "mean of −log2 P(route) less the site's entropy, bits" "visits what others rarely visit";
+    20 TRANSITION_SURPRISE "transition_surprise" "mean of −log2 P(route given the one before) less the site's own, bits" "moves through the site like nobody else";
+    21 ASSET_SHARE "asset_share" "share of requests for assets (scripts, styles, images, fonts), 0..1" "loads assets";
+    22 PAGE_SHARE "page_share" "share of requests for pages, 0..1" "asks for pages";
+    23 API_SHARE "api_share" "share of requests for API routes, 0..1" "asks for API routes";
+    24 WRITE_SHARE "write_share" "share of POST, PUT, PATCH, DELETE, 0..1" "mostly writes";
+    25 ODD_METHOD_SHARE "odd_method_share" "share of HEAD, OPTIONS and unusual methods, 0..1" "unusual methods";
+    26 REFERER_SHARE "referer_share" "share of requests with a referer, 0..1" "sends referers";
+    27 REFERER_CHAIN "referer_chain" "share of requests whose referer is a page this client visited, 0..1" "follows links";
+    28 ID_SHARE "id_share" "share of requests whose path carries an id, 0..1" "asks for items by id";
+    29 ID_WALKING "id_walking" "share of ids that follow the last one on the same route by 1 to 8, 0..1" "walks through ids in sequence";
+    30 IDS_DISTINCT "ids_distinct" "distinct ids lately (linear counting, saturates near 250)" "how many different ids were asked for";
+    31 ODD_PATH_SHARE "odd_path_share" "share of paths with traversal, dot files, injection or foreign technology in them, 0..1" "paths that look like probes";
+    32 USERS_DISTINCT "users_distinct" "distinct users behind this client (saturates near 60)" "users behind one client";
+    33 AGENTS_DISTINCT "agents_distinct" "distinct user agents behind this client (saturates near 60)" "browsers behind one client";
+    34 DENIED_SHARE "denied_share" "share of recent requests denied, 0..1" "was denied lately";
+    35 PERSISTENCE "persistence" "share of requests that came while told to wait, 0..1" "goes on when told to wait";
+    36 PAYLOAD "payload" "mean of ln(1 + payload bytes)" "size of what is sent";
+    37 RESPONSE "response" "mean of ln(1 + response bytes)" "size of what is fetched";
+    38 LATENCY_EXCESS "latency_excess" "mean of ln(duration / the route's own), 0 when unknown" "requests that cost more than usual";
+    39 REPUTATION "reputation" "0 unknown, 1 listed as hosting or proxy, 2 listed as hostile, −1 listed as good" "the address is on a list";
+    40 AGENT_KIND "agent_kind" "0 none, 1 browser, 2 app or HTTP library, 3 declared robot" "kind of user agent";
+    41 BARE_PAGES "bare_pages" "pages fetched without any asset by something that claims to be a browser, ln(1 + n)" "a browser that loads no assets";
+    42 CREDENTIALED "credentialed" "1 when a credential names the client, else 0" "sends a credential";
+    43 NETWORK_CLIENTS "network_clients" "ln(1 + distinct clients of the same network over 10 minutes)" "active clients in the same network";
+    44 NETWORK_RATE "network_rate" "requests over the last minute from the same network, as requests a minute" "traffic of the same network";
+    45 NETWORK_ERROR_EXCESS "network_error_excess" "share of 4xx of the network above the routes' own, −1..1" "errors of the same network";
+    46 AGENT_SURGE "agent_surge" "log2 of the fingerprint's share of the site's requests over a minute against an hour" "a sudden crowd of the same fingerprint";
+    47 AGENT_NEWCOMERS "agent_newcomers" "share of the fingerprint's requests that come from new clients, 0..1" "many new clients look alike";
+    48 AGENT_ERROR_EXCESS "agent_error_excess" "share of 4xx of the fingerprint above the routes' own, −1..1" "errors of the same fingerprint";
+    49 ROUTE_SURGE "route_surge" "log2 of the route's rate over a minute against an hour" "a sudden rush on the route";
+    50 ROUTE_NEWCOMERS "route_newcomers" "share of the route's requests that come from new clients, 0..1" "many new clients on the route";
+    51 ROUTE_ERROR_RATIO "route_error_ratio" "share of 4xx of the route lately, 0..1" "the route fails often for everybody";
+    52 SITE_SURGE "site_surge" "log2 of the site's rate over a minute against an hour" "a rush on the whole site";
+    53 SITE_NEWCOMERS "site_newcomers" "share of the site's requests that come from new clients, 0..1" "many new clients on the site";
+    54 SITE_SHARE "site_share" "this client's share of the site's requests over a minute, 0..1" "takes much of the site's capacity";
+    55 DEPTH "depth" "path segments, mean" "depth of the paths";
+}
+
+/// The position of the feature with this name.
+#[must_use]
+pub fn position(name: &str) -> Option<usize> {
+    SCHEMA.iter().position(|feature| feature.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found_where_they_stand() {
+        for (i, feature) in SCHEMA.iter().enumerate() {
+            assert_eq!(position(feature.name), Some(i), "{} stands twice", feature.name);
+        }
+        assert_eq!(position("no_such_feature"), None);
+    }
+
+    #[test]
+    fn constants_point_at_their_rows() {
+        assert_eq!(SCHEMA[index::RATE_10S].name, "rate_10s");
+        assert_eq!(SCHEMA[index::DEPTH].name, "depth");
+        assert_eq!(index::DEPTH, COUNT - 1);
+    }
+}

@@ -1,0 +1,1 @@
+//! One request, decided: policy, tiers, rails, shadow mode and feedback; no sockets, no wire formats.

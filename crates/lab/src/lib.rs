@@ -1,0 +1,1 @@
+//! Offline work: log formats, replay, simulation, training, evaluation and reports; no wire.

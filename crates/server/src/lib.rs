@@ -1,0 +1,1 @@
+//! The wire: reverse proxy, HTTP API, admin endpoints, metrics and configuration files; no algorithms.

@@ -1,0 +1,3 @@
+//! The binary: one match that names every command.
+
+fn main() {}
