@@ -1,0 +1,1 @@
+//! Log formats: bytes of a log line in, a borrowed record out.

@@ -1,0 +1,1 @@
+//! Labelled synthetic traffic: sites, visitors and attackers drawn from a seed.

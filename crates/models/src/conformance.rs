@@ -1,0 +1,1 @@
+//! Runs every model through one suite.
