@@ -22,7 +22,9 @@ impl<T> Default for AddressMap<T> {
 
 /// A network could not be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is not an address or a network; write it like 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32")]
+#[error(
+    "`{0}` is not an address or a network; write it like 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32"
+)]
 pub struct NetworkError(pub String);
 
 /// Reads an address or a network in CIDR form.
@@ -182,7 +184,8 @@ pub fn cookie<'a>(field: &'a str, name: &str) -> Option<&'a str> {
 /// A claim of the JWT (RFC 7519) in an `Authorization` field: a string or a number. Not verified.
 #[must_use]
 pub fn jwt_claim(field: &str, claim: &str) -> Option<String> {
-    let token = field.get(..7).filter(|s| s.eq_ignore_ascii_case("bearer ")).map(|_| &field[7..])?;
+    let token =
+        field.get(..7).filter(|s| s.eq_ignore_ascii_case("bearer ")).map(|_| &field[7..])?;
     let payload = token.trim().split('.').nth(1)?;
     let bytes = base64url(payload)?;
     let value: serde_json::Value = serde_json::from_slice(&bytes).ok()?;

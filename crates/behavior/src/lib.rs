@@ -1,8 +1,35 @@
 //! What a client does, remembered: records, identity, profiles and the feature vector; no sockets, no wall clock.
 
 pub mod address;
+pub mod agent;
+pub mod extract;
+pub mod facts;
+pub mod groups;
+mod math;
+pub mod memory;
+pub mod network;
+pub mod path;
+pub mod profile;
 pub mod record;
+pub mod routes;
 pub mod schema;
+mod sketch;
 
 pub use record::{Method, Outcome, Request};
 pub use schema::Features;
+
+/// A quick hash of bytes, the same in every run. Not keyed: it groups look-alikes and never names
+/// a client; whoever makes two values collide gains nothing that sending one value would not give.
+#[inline]
+fn hash(bytes: &[u8]) -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    let mut hasher = foldhash::fast::FixedState::with_seed(0x7469_6465).build_hasher();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+/// Two hashes made into one; order matters.
+#[inline]
+const fn mix(a: u64, b: u64) -> u64 {
+    tidegate_limiter::Key(a).with(b).0
+}

@@ -1,7 +1,10 @@
 //! What the engine answers: a decision, its ticket for the outcome, and words for people.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 use tidegate_behavior::Features;
+use tidegate_behavior::memory::Trace;
 use tidegate_limiter::{Key, Timestamp};
 
 /// What is done with a client's limit.
@@ -54,20 +57,76 @@ pub enum RuleRef {
     Override,
 }
 
-/// Names a decided request until its outcome is known. Small and `Copy`: it can travel in a
-/// request's context or, as 48 hexadecimal digits, through another process.
+/// Names a decided request until its outcome is known. `Copy`: it travels in a request's context
+/// or, as hexadecimal digits, through another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The client.
     pub client: Key,
-    /// The client's network.
-    pub network: Key,
-    /// The request's route.
-    pub route: u16,
-    /// The request's fingerprint.
-    pub agent: u16,
-    /// Whether the request was let through.
+    /// Network, route and fingerprint.
+    pub trace: Trace,
+    /// Whether the route was known when the request was decided.
+    pub known: bool,
+    /// Whether enforcement let the request through.
     pub admitted: bool,
+    /// Where the path of a route yet unknown waits for its outcome; 0 for none.
+    pub pending: u16,
+    /// Where permits of concurrency rules wait for their release; 0 for none.
+    pub permit: u32,
+}
+
+/// A ticket's text could not be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "a ticket is {TICKET_DIGITS} hexadecimal digits, as a check answered it; send it back unchanged"
+)]
+pub struct TicketError;
+
+const TICKET_BYTES: usize = 33;
+const TICKET_DIGITS: usize = TICKET_BYTES * 2;
+
+impl fmt::Display for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = u8::from(self.known) | u8::from(self.admitted) << 1;
+        write!(
+            f,
+            "{:016x}{:016x}{:016x}{:04x}{:02x}{:04x}{:08x}",
+            self.client.0,
+            self.trace.network.0,
+            self.trace.fingerprint,
+            self.trace.route,
+            flags,
+            self.pending,
+            self.permit
+        )
+    }
+}
+
+impl FromStr for Ticket {
+    type Err = TicketError;
+
+    fn from_str(text: &str) -> Result<Self, TicketError> {
+        if text.len() != TICKET_DIGITS || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(TicketError);
+        }
+        let field = |from: usize, digits: usize| {
+            u64::from_str_radix(&text[from..from + digits], 16).map_err(|_| TicketError)
+        };
+        let short = |from, digits| u16::try_from(field(from, digits)?).map_err(|_| TicketError);
+        let flags = field(52, 2)?;
+        Ok(Self {
+            client: Key(field(0, 16)?),
+            trace: Trace {
+                network: Key(field(16, 16)?),
+                fingerprint: field(32, 16)?,
+                route: short(48, 4)?,
+            },
+            known: flags & 1 != 0,
+            admitted: flags & 2 != 0,
+            pending: short(54, 4)?,
+            permit: u32::try_from(field(58, 8)?).map_err(|_| TicketError)?,
+        })
+    }
 }
 
 /// The answer to one request.
@@ -113,5 +172,35 @@ impl Decision {
     #[must_use]
     pub const fn denies(&self) -> bool {
         !self.allowed && !self.shadow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_survives_its_text() {
+        let ticket = Ticket {
+            client: Key(u64::MAX - 5),
+            trace: Trace { network: Key(7), fingerprint: 1 << 63, route: 2047 },
+            known: true,
+            admitted: false,
+            pending: 1023,
+            permit: u32::MAX,
+        };
+        let text = ticket.to_string();
+        assert_eq!(text.len(), TICKET_DIGITS);
+        assert_eq!(text.parse(), Ok(ticket));
+        for bad in [
+            "",
+            "zz",
+            &text[1..],
+            &format!("{}g", &text[1..]),
+            &format!("{text}0"),
+            "é".repeat(33).as_str(),
+        ] {
+            assert_eq!(bad.parse::<Ticket>(), Err(TicketError), "{bad}");
+        }
     }
 }

@@ -1,8 +1,20 @@
 //! One request, decided: policy, tiers, rails, shadow mode and feedback; no sockets, no wire formats.
+//!
+//! [`Engine::check`] is the whole path of a request, and the file to read first.
 
+mod check;
+mod client;
 pub mod decision;
+mod engine;
 pub mod pattern;
+mod pending;
 pub mod policy;
+mod rules;
+mod snapshot;
+mod standing;
+mod stats;
 
-pub use decision::{Action, Decision, RuleRef, Ticket};
+pub use decision::{Action, Decision, RuleRef, Ticket, TicketError};
+pub use engine::{ClientView, Engine, Setup};
 pub use policy::{Mode, Policy};
+pub use stats::Stats;

@@ -5,9 +5,10 @@
 
 use crate::pattern::PathPattern;
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
+use tidegate_behavior::Method;
 use tidegate_behavior::address::{AddressMap, IdentityRules};
-use tidegate_behavior::{Method, schema};
 use tidegate_limiter::{Limit, Quota};
 
 /// Whether denials are enforced or only counted.
@@ -184,14 +185,12 @@ pub struct Policy {
     pub reputation: AddressMap<i8>,
 }
 
-/// Most rules that a request can match: so many states are locked together at most.
-pub const MAX_RULES: usize = 64;
+/// Most static rules that one request is held against: so many states are locked together. Of
+/// more that match, the first ones of the policy count, and `check-config` warns.
+pub const MAX_MATCHES: usize = 8;
 
 impl Policy {
     /// A policy with the defaults of a new installation and no static rules.
-    ///
-    /// # Panics
-    /// Never: the constants are valid quotas.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -203,12 +202,6 @@ impl Policy {
             overrides: HashMap::new(),
             reputation: AddressMap::default(),
         }
-    }
-
-    /// The version of the features that the policy's models must have.
-    #[must_use]
-    pub const fn schema_version() -> u32 {
-        schema::SCHEMA_VERSION
     }
 }
 
@@ -222,9 +215,8 @@ impl Default for Adaptive {
     fn default() -> Self {
         // 1200 a minute is what a page site's busiest honest visitor needs; the models, not this
         // number, are what stops an attacker.
-        let quota = |cells: u32, burst: u32| {
-            Quota::new(cells, Duration::from_secs(60), burst).unwrap_or(Quota::ONE_PER_MINUTE)
-        };
+        let whole = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        let quota = |cells, burst| Quota::per_minute(whole(cells)).with_burst(whole(burst));
         Self {
             enabled: true,
             bands: Bands::default(),

@@ -1,4 +1,7 @@
 //! Offline work: log formats, replay, simulation, training, evaluation and reports; no wire.
 
+pub mod evaluate;
 pub mod formats;
 pub mod simulate;
+pub mod static_limits;
+pub mod train;

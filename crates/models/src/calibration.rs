@@ -4,6 +4,7 @@
 //! labels on; [`Calibration::platt`] has two parameters and serves fewer. Fit either on rows that
 //! the model was not trained on.
 
+use crate::error::check_size;
 use crate::metrics::usable;
 use crate::{ModelError, sigmoid};
 
@@ -21,7 +22,7 @@ pub enum Calibration {
         offset: f32,
     },
     /// Linear between knots and constant outside them.
-    Knots(Knots),
+    Knots(Box<Knots>),
 }
 
 /// At most [`MAX_KNOTS`] points (margin, probability), both ascending.
@@ -47,16 +48,9 @@ impl Knots {
     /// probabilities descend or leave 0..=1, or a number is not finite.
     pub fn new(points: &[(f32, f32)]) -> Result<Self, ModelError> {
         let count = points.len();
-        if !(1..=MAX_KNOTS).contains(&count) {
-            let (found, max) = (count as u64, MAX_KNOTS as u64);
-            let what = "number of calibration knots";
-            return Err(ModelError::Size { what, offset: 0, found, min: 1, max });
-        }
-        let mut knots = Self {
-            margins: [f32::INFINITY; MAX_KNOTS],
-            probabilities: [0.0; MAX_KNOTS],
-            count,
-        };
+        check_size("number of calibration knots", count, 1, MAX_KNOTS)?;
+        let mut knots =
+            Self { margins: [f32::INFINITY; MAX_KNOTS], probabilities: [0.0; MAX_KNOTS], count };
         for (index, &(margin, probability)) in points.iter().enumerate() {
             let before = index.checked_sub(1).map(|i| points[i]);
             let problem = if !margin.is_finite() {
@@ -95,8 +89,8 @@ impl Knots {
         }
         // In f64, where the difference of two finite f32 cannot overflow.
         let share = (f64::from(margin) - f64::from(m0)) / (f64::from(m1) - f64::from(m0));
-        (f64::from(p0) + share * (f64::from(p1) - f64::from(p0))).clamp(f64::from(p0), f64::from(p1))
-            as f32
+        (f64::from(p0) + share * (f64::from(p1) - f64::from(p0)))
+            .clamp(f64::from(p0), f64::from(p1)) as f32
     }
 }
 
@@ -136,32 +130,25 @@ impl Calibration {
     /// # Errors
     /// When no row is left.
     pub fn isotonic(margins: &[f32], labels: &[bool], weights: &[f32]) -> Result<Self, ModelError> {
-        let mut rows: Vec<Block> =
-            usable(margins, labels, weights).map(|(m, y, w)| Block::row(m, y, w)).collect();
-        rows.sort_by(|a, b| a.margin().total_cmp(&b.margin()));
+        let mut rows: Vec<_> = usable(margins, labels, weights).collect();
+        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
         // Rows of one margin cannot be told apart, so they are one block from the start.
-        rows.dedup_by(|next, kept| {
-            let same = next.margin() == kept.margin();
-            if same {
-                kept.absorb(next);
-            }
-            same
-        });
-        let mut blocks = thin(pool(rows));
+        let ties = rows.chunk_by(|a, b| a.0 == b.0).map(Block::new).collect();
+        let mut blocks = thin(pool(ties));
         for block in &mut blocks {
             // Half a row, whatever the unit of the weights is.
             let row = block.weight / block.rows;
             block.positive += 0.5 * row;
             block.pooled_weight += row;
         }
-        let points: Vec<(f32, f32)> =
+        let mut points: Vec<(f32, f32)> =
             pool(blocks).iter().map(|b| (b.margin() as f32, b.rate() as f32)).collect();
+        // Means that differ in f64 alone are one knot.
+        points.dedup_by(|next, kept| next.0 <= kept.0);
         if points.is_empty() {
             return Err(no_rows());
         }
-        let mut distinct = points;
-        distinct.dedup_by(|next, kept| next.0 <= kept.0);
-        Ok(Self::Knots(Knots::new(&distinct)?))
+        Ok(Self::Knots(Box::new(Knots::new(&points)?)))
     }
 
     /// Platt scaling (Platt 1999) by Newton's method with halved steps (Lin, Lin & Weng 2007).
@@ -237,13 +224,14 @@ struct Block {
 }
 
 impl Block {
-    fn row(margin: f64, label: bool, weight: f64) -> Self {
+    fn new(rows: &[(f64, bool, f64)]) -> Self {
+        let weight = rows.iter().map(|r| r.2).sum();
         Self {
-            rows: 1.0,
+            rows: rows.len() as f64,
             weight,
-            margin_sum: margin * weight,
+            margin_sum: rows.iter().map(|r| r.0 * r.2).sum(),
             pooled_weight: weight,
-            positive: if label { weight } else { 0.0 },
+            positive: rows.iter().filter(|r| r.1).map(|r| r.2).sum(),
         }
     }
 
@@ -284,13 +272,113 @@ fn thin(mut blocks: Vec<Block>) -> Vec<Block> {
         gap * gap * a.pooled_weight * b.pooled_weight / (a.pooled_weight + b.pooled_weight)
     };
     while blocks.len() > MAX_KNOTS {
-        let cheapest =
-            (0..blocks.len() - 1).min_by(|&i, &j| {
-                cost(&blocks[i..i + 2]).total_cmp(&cost(&blocks[j..j + 2]))
-            });
+        let cheapest = (0..blocks.len() - 1)
+            .min_by(|&i, &j| cost(&blocks[i..i + 2]).total_cmp(&cost(&blocks[j..j + 2])));
         let Some(i) = cheapest else { break };
         let right = blocks.remove(i + 1);
         blocks[i].absorb(&right);
     }
     blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::calibration_error;
+    use proptest::prelude::*;
+
+    fn points(calibration: &Calibration) -> Vec<(f32, f32)> {
+        match calibration {
+            Calibration::Knots(knots) => knots.points().collect(),
+            Calibration::Sigmoid { .. } => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn violators_are_pooled_by_hand() {
+        let (margins, labels) = ([1.0, 2.0, 3.0, 4.0], [false, true, false, true]);
+        let map = Calibration::isotonic(&margins, &labels, &[1.0; 4]).unwrap();
+        // 2 and 3 violate and pool at 2.5; each block then holds half a row of either kind more.
+        let expected = [(1.0, 0.5 / 2.0), (2.5, 1.5 / 3.0), (4.0, 1.5 / 2.0)];
+        assert_eq!(points(&map), expected);
+        assert_eq!(map.probability(-9.0), 0.25);
+        assert_eq!(map.probability(1.75), 0.375);
+        assert_eq!(map.probability(9.0), 0.75);
+    }
+
+    #[test]
+    fn knots_that_are_no_monotone_map_are_refused() {
+        let refused = |points: &[(f32, f32)]| Knots::new(points).unwrap_err().to_string();
+        assert!(refused(&[]).contains("is 0, but must be 1 to 32"));
+        assert!(refused(&[(0.0, 0.0); 33]).contains("is 33"));
+        assert!(refused(&[(f32::NAN, 0.0)]).contains("not finite"));
+        assert!(refused(&[(0.0, 1.5)]).contains("not in 0..=1"));
+        assert!(refused(&[(0.0, f32::NAN)]).contains("not in 0..=1"));
+        assert!(refused(&[(0.0, 0.1), (0.0, 0.2)]).contains("knot 1: the margin does not ascend"));
+        assert!(refused(&[(0.0, 0.2), (1.0, 0.1)]).contains("knot 1: the probability descends"));
+        let falling = Calibration::Sigmoid { slope: -1.0, offset: 0.0 };
+        assert!(falling.check().is_err());
+    }
+
+    #[test]
+    fn both_maps_calibrate_overconfident_margins() {
+        // The true log-odds are half of what the margin says.
+        let rows: Vec<(f32, bool)> = (0..8000u32)
+            .map(|i| {
+                let margin = (i % 100) as f32 / 10.0 - 5.0;
+                let chance = crate::data::mix(u64::from(i)) as f32 / u64::MAX as f32;
+                (margin, chance < sigmoid(margin / 2.0))
+            })
+            .collect();
+        let (margins, labels): (Vec<f32>, Vec<bool>) = rows.into_iter().unzip();
+        let weights = vec![1.0; margins.len()];
+        let error = |map: &Calibration| {
+            let scores: Vec<f32> = margins.iter().map(|m| map.probability(*m)).collect();
+            calibration_error(&scores, &labels, &weights, 10).unwrap()
+        };
+        let raw = error(&Calibration::default());
+        let isotonic = error(&Calibration::isotonic(&margins, &labels, &weights).unwrap());
+        let platt = Calibration::platt(&margins, &labels, &weights).unwrap();
+        assert!(raw > 0.08, "{raw}");
+        assert!(isotonic < 0.02, "{isotonic}");
+        assert!(error(&platt) < 0.02, "{}", error(&platt));
+        let Calibration::Sigmoid { slope, .. } = platt else { panic!("{platt:?}") };
+        assert!((slope - 0.5).abs() < 0.05, "{slope}");
+    }
+
+    #[test]
+    fn platt_survives_separable_reversed_and_missing_rows() {
+        let (low, high) = ([-2.0f32, -1.0, 1.0, 2.0], [false, false, true, true]);
+        let map = Calibration::platt(&low, &high, &[1.0; 4]).unwrap();
+        assert!(map.probability(2.0) < 0.9 && map.probability(2.0) > 0.6);
+        let reversed: Vec<bool> = high.iter().map(|y| !y).collect();
+        let flat = Calibration::platt(&low, &reversed, &[1.0; 4]).unwrap();
+        assert_eq!(flat.probability(-2.0), flat.probability(2.0));
+        assert!(Calibration::platt(&[], &[], &[]).is_err());
+        assert!(Calibration::isotonic(&[f32::NAN], &[true], &[1.0]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn maps_are_monotone_and_stay_in_range(
+            rows in prop::collection::vec((-9i8..9, any::<bool>(), 0.1f32..9.0), 1..300),
+            probes in prop::collection::vec(any::<f32>(), 20),
+        ) {
+            let margins: Vec<f32> = rows.iter().map(|r| f32::from(r.0) / 3.0 + r.2 / 1e3).collect();
+            let labels: Vec<bool> = rows.iter().map(|r| r.1).collect();
+            let weights: Vec<f32> = rows.iter().map(|r| r.2).collect();
+            let mut probes: Vec<f32> = probes.into_iter().filter(|x| !x.is_nan()).collect();
+            probes.extend(&margins);
+            probes.sort_by(f32::total_cmp);
+            for map in [
+                Calibration::isotonic(&margins, &labels, &weights).unwrap(),
+                Calibration::platt(&margins, &labels, &weights).unwrap(),
+            ] {
+                prop_assert_eq!(map.check(), Ok(()));
+                prop_assert!(points(&map).len() <= MAX_KNOTS);
+                let got: Vec<f32> = probes.iter().map(|m| map.probability(*m)).collect();
+                prop_assert!(got.is_sorted() && got.iter().all(|p| (0.0..=1.0).contains(p)));
+            }
+        }
+    }
 }

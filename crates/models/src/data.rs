@@ -61,9 +61,7 @@ impl TrainingSet {
         }
         let abuse = self.labels.iter().filter(|label| **label).count();
         if abuse == 0 || abuse == rows {
-            return problem(format!(
-                "{abuse} of {rows} rows are abuse; give rows of both kinds"
-            ));
+            return problem(format!("{abuse} of {rows} rows are abuse; give rows of both kinds"));
         }
         Ok(())
     }
@@ -95,6 +93,8 @@ pub(crate) fn mix(seed: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    type Spoil = fn(&mut TrainingSet);
     use tidegate_behavior::schema::COUNT;
 
     fn set(groups: u32) -> TrainingSet {
@@ -121,7 +121,7 @@ mod tests {
         let message = |set: &TrainingSet| set.check().map_err(|e| e.to_string());
         let good = set(4);
         assert_eq!(message(&good), Ok(()));
-        let flaws: [(fn(&mut TrainingSet), &str); 4] = [
+        let flaws: [(Spoil, &str); 4] = [
             (|s| s.labels.truncate(3), "12 rows have 3 labels"),
             (|s| s.rows[5][2] = f32::NAN, "row 5 holds a number"),
             (|s| s.weights[7] = 0.0, "row 7 has weight 0"),

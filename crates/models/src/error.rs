@@ -79,13 +79,21 @@ pub enum ModelError {
         /// What its content gives.
         computed: u32,
     },
+    /// What a section of the file holds cannot be used.
+    #[error("in the {section} at byte {offset} of the model file: {source}")]
+    Section {
+        /// The section.
+        section: &'static str,
+        /// Where it starts.
+        offset: usize,
+        /// What is wrong with it.
+        source: Box<ModelError>,
+    },
     /// A count is outside what the program allows, so nothing was allocated.
-    #[error("{what} is {found} at byte {offset}, but must be {min} to {max}; train the model again")]
+    #[error("{what} is {found}, but must be {min} to {max}; train the model again")]
     Size {
         /// What is counted.
         what: &'static str,
-        /// Where the count stands (0 for a model that is not from a file).
-        offset: usize,
         /// The count.
         found: u64,
         /// The least that is allowed.
@@ -93,13 +101,18 @@ pub enum ModelError {
         /// The most that is allowed.
         max: u64,
     },
-    /// A number is NaN or infinite.
-    #[error("{what} number {index} is not finite; train the model again and check its inputs")]
-    NotFinite {
+    /// A number is NaN, infinite, or too large to be summed safely.
+    #[error(
+        "{what} number {index} is {found}, which is not a number within ±1e6; check the inputs \
+         and train the model again"
+    )]
+    Number {
         /// What the numbers are.
         what: &'static str,
         /// Which of them.
         index: usize,
+        /// The number.
+        found: f32,
     },
     /// A feature that the schema does not have.
     #[error(
@@ -152,10 +165,10 @@ pub enum ModelError {
         problem: &'static str,
     },
     /// Text that is not UTF-8.
-    #[error("the metadata at byte {offset} is not UTF-8 text; copy the file again")]
+    #[error("byte {valid_up_to} of the text is not UTF-8; write the metadata again")]
     Text {
-        /// Where the text starts.
-        offset: usize,
+        /// How much of it is.
+        valid_up_to: usize,
     },
     /// Rows that nothing can be learned from.
     #[error("cannot train: {problem}")]
@@ -163,4 +176,28 @@ pub enum ModelError {
         /// What is wrong and what to do.
         problem: String,
     },
+}
+
+/// The largest size of a number in a model, so that no sum of them overflows.
+const LARGEST: f32 = 1e6;
+
+/// Checks that every number is finite and within ±[`LARGEST`].
+pub(crate) fn check_numbers(what: &'static str, numbers: &[f32]) -> Result<(), ModelError> {
+    match numbers.iter().position(|x| x.is_nan() || x.abs() > LARGEST) {
+        None => Ok(()),
+        Some(index) => Err(ModelError::Number { what, index, found: numbers[index] }),
+    }
+}
+
+/// Checks a count against what the program allows.
+pub(crate) fn check_size(
+    what: &'static str,
+    found: usize,
+    min: usize,
+    max: usize,
+) -> Result<(), ModelError> {
+    if (min..=max).contains(&found) {
+        return Ok(());
+    }
+    Err(ModelError::Size { what, found: found as u64, min: min as u64, max: max as u64 })
 }

@@ -90,11 +90,7 @@ impl Explanation {
         let mut order: [usize; COUNT] = std::array::from_fn(|i| i);
         let contributions = self.contributions;
         order.sort_by(|&a, &b| contributions[b].abs().total_cmp(&contributions[a].abs()));
-        order
-            .into_iter()
-            .map(move |i| (i, contributions[i]))
-            .take_while(|(_, c)| *c != 0.0)
-            .take(n)
+        order.into_iter().map(move |i| (i, contributions[i])).take_while(|(_, c)| *c != 0.0).take(n)
     }
 }
 

@@ -210,3 +210,70 @@ impl Learner for OnlineLogistic {
         self.model.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{self, noisy_set};
+    use crate::file::AnyModel;
+    use crate::metrics::Ranking;
+
+    fn auc(model: &impl Model, set: &TrainingSet) -> f64 {
+        let scores: Vec<f32> = set.rows.iter().map(|row| model.score_one(row)).collect();
+        Ranking::new(&scores, &set.labels, &set.weights).roc_auc().unwrap()
+    }
+
+    #[test]
+    fn it_conforms() {
+        let model = Logistic::train(&noisy_set(400, 5), 3, 5).unwrap();
+        conformance::run(AnyModel::Logistic(Box::new(model)));
+    }
+
+    #[test]
+    fn it_learns_what_is_linear_and_repeats() {
+        let (set, unseen) = (noisy_set(2000, 5), noisy_set(1000, 6));
+        let model = Logistic::train(&set, 3, 5).unwrap();
+        let got = auc(&model, &unseen);
+        assert!(got > 0.8, "ROC-AUC {got}");
+        assert_eq!(model, Logistic::train(&set, 3, 5).unwrap());
+        assert_ne!(model, Logistic::train(&set, 3, 6).unwrap());
+    }
+
+    #[test]
+    fn it_follows_labels_that_turn() {
+        let (set, mut turned) = (noisy_set(1500, 5), noisy_set(1500, 6));
+        turned.labels.iter_mut().for_each(|label| *label = !*label);
+        let mut learner = OnlineLogistic::new(&Logistic::train(&set, 1, 5).unwrap());
+        let before = auc(&learner.snapshot(), &turned);
+        for i in 0..turned.len() {
+            learner.learn_one(&turned.rows[i], turned.labels[i], turned.weights[i]);
+        }
+        let after = auc(&learner.snapshot(), &turned);
+        assert!(before < 0.3 && after > 0.7, "ROC-AUC {before}, then {after}");
+    }
+
+    #[test]
+    fn a_learner_starts_where_the_model_is_and_ignores_bad_rows() {
+        let model = Logistic::train(&noisy_set(500, 5), 1, 5).unwrap();
+        let mut learner = OnlineLogistic::new(&model);
+        learner.learn_one(&[f32::NAN; COUNT], true, 1.0);
+        learner.learn_one(&[1.0; COUNT], true, f32::INFINITY);
+        learner.learn_one(&[1.0; COUNT], true, 0.0);
+        learner.learn_one(&[1.0; COUNT], true, -1.0);
+        assert_eq!(learner.snapshot(), model);
+        for i in 0..COUNT {
+            assert!((learner.weight(i) as f32 - model.weights[i]).abs() < 1e-6);
+        }
+        learner.learn_one(&[1.0; COUNT], true, 1.0);
+        assert!(learner.snapshot().margin(&[1.0; COUNT]) > model.margin(&[1.0; COUNT]));
+    }
+
+    #[test]
+    fn squashing_is_an_odd_logarithm() {
+        for (x, y) in [(0.0, 0.0), (1.0, 1.0), (3.0, 2.0), (-7.0, -3.0), (f32::MAX, 128.0)] {
+            assert!((squash(x) - y).abs() < 1e-4, "{x} gives {}", squash(x));
+        }
+        let xs: Vec<f32> = (-2000..2000).map(|i| squash(i as f32 / 37.0)).collect();
+        assert!(xs.is_sorted_by(|a, b| a < b));
+    }
+}

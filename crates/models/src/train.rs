@@ -1,0 +1,271 @@
+//! Training of boosted trees with the library forust, and their way into the compact layout.
+//!
+//! Training runs on one thread and draws nothing at random, so the same rows and parameters give
+//! the same bytes. Rows are put on the thresholds' [`grid`] first; scoring does not need that.
+
+use crate::trees::{MAX_DEPTH, MAX_THRESHOLDS, MAX_TREES, Node, Tree, grid};
+use crate::{Calibration, Model, ModelError, TrainingSet, Trees};
+use forust_ml::{GradientBooster, Matrix};
+use tidegate_behavior::schema::{COUNT, Features};
+
+/// From this many held-out rows on, calibration is isotonic; below, Platt's two parameters.
+const ISOTONIC_FROM: usize = 1000;
+
+/// How trees are boosted.
+///
+/// There are no monotone constraints: the library bounds a constrained split's children, but not
+/// what splits on other features make of them below, so the forest would not keep the promise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Params {
+    /// How many trees, at least 1.
+    pub trees: usize,
+    /// How deep a tree may become, 1 to [`MAX_DEPTH`].
+    pub depth: usize,
+    /// What each tree's output is multiplied by, above 0.
+    pub learning_rate: f32,
+    /// The pull of leaves to 0, in units of hessian.
+    pub l2: f32,
+    /// The least hessian a leaf may hold (a row holds its weight × p(1 − p)), above 0.
+    pub min_leaf_weight: f32,
+    /// Into how many quantiles a feature is cut, 2 to 63.
+    pub bins: u16,
+    /// The share of groups held out of boosting, for calibration, between 0 and 1.
+    pub held_out: f64,
+    /// Which groups are held out.
+    pub seed: u64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            trees: 96,
+            depth: 5,
+            learning_rate: 0.1,
+            l2: 1.0,
+            min_leaf_weight: 2.0,
+            bins: 48,
+            held_out: 0.25,
+            seed: 0,
+        }
+    }
+}
+
+impl Params {
+    fn check(&self) -> Result<(), ModelError> {
+        let above_zero = |x: f32| x.is_finite() && x > 0.0;
+        let problem = if !(1..=MAX_TREES).contains(&self.trees) {
+            format!("{} trees asked for; ask for 1 to {MAX_TREES}", self.trees)
+        } else if !(1..=MAX_DEPTH).contains(&self.depth) {
+            format!("depth {} asked for; ask for 1 to {MAX_DEPTH}", self.depth)
+        } else if !(2..MAX_THRESHOLDS).contains(&usize::from(self.bins)) {
+            format!("{} bins asked for; ask for 2 to {}", self.bins, MAX_THRESHOLDS - 1)
+        } else if !above_zero(self.learning_rate) || !above_zero(self.min_leaf_weight) {
+            "learning rate and least leaf weight must be finite and above 0".into()
+        } else if !(self.l2.is_finite() && self.l2 >= 0.0) {
+            format!("l2 is {}; give a finite number of at least 0", self.l2)
+        } else if !(self.held_out > 0.0 && self.held_out < 1.0) {
+            format!("{} of the groups held out; hold out between 0 and 1", self.held_out)
+        } else {
+            return Ok(());
+        };
+        Err(ModelError::Training { problem })
+    }
+}
+
+/// Boosts trees on a part of the groups and calibrates them on the others.
+///
+/// # Errors
+/// When a parameter is out of range, the set cannot be trained on (see [`TrainingSet::check`]),
+/// or either part of the groups holds rows of one label only.
+pub fn train(set: &TrainingSet, params: &Params) -> Result<Trees, ModelError> {
+    params.check()?;
+    set.check()?;
+    let (boosted, held) = set.split(params.held_out, params.seed);
+    for (part, rows) in [("boosting", &boosted), ("calibration", &held)] {
+        rows.check().map_err(|e| ModelError::Training {
+            problem: format!("in the part for {part}: {e}; give more groups or another seed"),
+        })?;
+    }
+    let trees = compile(&boost(&boosted, params)?)?;
+    let margins: Vec<f32> = held.rows.iter().map(|row| trees.margin(row)).collect();
+    let fit = if held.len() < ISOTONIC_FROM { Calibration::platt } else { Calibration::isotonic };
+    Ok(trees.with_calibration(fit(&margins, &held.labels, &held.weights)?))
+}
+
+/// Boosts trees on the whole set with the library.
+///
+/// # Errors
+/// When a parameter is out of range or the set cannot be trained on.
+pub fn boost(set: &TrainingSet, params: &Params) -> Result<GradientBooster, ModelError> {
+    params.check()?;
+    set.check()?;
+    let mut booster = GradientBooster::default()
+        .set_iterations(params.trees)
+        .set_max_depth(params.depth)
+        .set_learning_rate(params.learning_rate)
+        .set_l2(params.l2)
+        .set_min_leaf_weight(params.min_leaf_weight)
+        .set_nbins(params.bins)
+        .set_allow_missing_splits(false)
+        .set_initialize_base_score(true)
+        .set_seed(params.seed)
+        // Sums in another order would give other bits.
+        .set_parallel(false);
+    let columns = columns(&set.rows);
+    let data = Matrix::new(&columns, set.len(), COUNT);
+    let labels: Vec<f64> = set.labels.iter().map(|y| f64::from(u8::from(*y))).collect();
+    let weights: Vec<f64> = set.weights.iter().map(|w| f64::from(*w)).collect();
+    booster
+        .fit(&data, &labels, &weights, None)
+        .map_err(|e| ModelError::Training { problem: e.to_string() })?;
+    Ok(booster)
+}
+
+/// The rows on the grid, one column after the other.
+fn columns(rows: &[Features]) -> Vec<f64> {
+    (0..COUNT).flat_map(|f| rows.iter().map(move |row| f64::from(grid(row[f])))).collect()
+}
+
+/// Lays out the library's trees; margins stay its own up to the rounding of `f32` sums.
+///
+/// # Errors
+/// When the booster does not fit the layout, see [`Trees::new`]; one from [`boost`] always does.
+pub fn compile(booster: &GradientBooster) -> Result<Trees, ModelError> {
+    let trees: Vec<Tree> = booster.trees.iter().map(tree).collect();
+    Trees::new(booster.base_score as f32, &trees, Calibration::default())
+}
+
+fn tree(source: &forust_ml::tree::Tree) -> Tree {
+    // From the leaves up: the mean output below each node, weighted by the rows that went there.
+    let mut means: Vec<f64> = source.nodes.iter().map(|n| f64::from(n.weight_value)).collect();
+    for (i, node) in source.nodes.iter().enumerate().rev().filter(|(_, n)| !n.is_leaf) {
+        let (left, right) = (node.left_child, node.right_child);
+        let cover = |child: usize| f64::from(source.nodes[child].hessian_sum);
+        let total = cover(left) + cover(right);
+        means[i] = (cover(left) * means[left] + cover(right) * means[right]) / total;
+    }
+    let nodes = source.nodes.iter().zip(means);
+    nodes
+        .map(|(node, mean)| {
+            if node.is_leaf {
+                return Node::Leaf(node.weight_value);
+            }
+            Node::Split {
+                feature: node.split_feature,
+                threshold: node.split_value as f32,
+                left: node.left_child,
+                right: node.right_child,
+                value: mean as f32,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Spoil = fn(&mut Params);
+    use crate::conformance::{self, noisy_set};
+    use crate::file::{AnyModel, save};
+    use crate::metrics::Ranking;
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    static SET: LazyLock<TrainingSet> = LazyLock::new(|| noisy_set(1500, 3));
+    static BOOSTER: LazyLock<(GradientBooster, Trees)> = LazyLock::new(|| {
+        let params = Params { trees: 40, bins: 63, min_leaf_weight: 0.5, ..Params::default() };
+        let booster = boost(&SET, &params).unwrap();
+        let trees = compile(&booster).unwrap();
+        (booster, trees)
+    });
+
+    fn library_margin(booster: &GradientBooster, row: &Features) -> f64 {
+        let row: Vec<f64> = row.iter().map(|x| f64::from(*x)).collect();
+        booster.predict(&Matrix::new(&row, 1, COUNT), false)[0]
+    }
+
+    /// Every threshold of the booster, with its neighbours on either side.
+    fn edges(booster: &GradientBooster) -> Vec<f32> {
+        let nodes = booster.trees.iter().flat_map(|t| &t.nodes).filter(|n| !n.is_leaf);
+        nodes
+            .map(|n| n.split_value as f32)
+            .flat_map(|t| [t, t.next_down(), t.next_up(), -t, grid(t.next_down())])
+            .collect()
+    }
+
+    static EDGES: LazyLock<Vec<f32>> = LazyLock::new(|| edges(&BOOSTER.0));
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn margins_are_the_librarys(
+            picks in prop::collection::vec((0u8..8, any::<prop::sample::Index>(), any::<f32>()), COUNT)
+        ) {
+            let mut row = [0.0; COUNT];
+            for (x, (kind, index, wild)) in row.iter_mut().zip(picks) {
+                *x = match kind {
+                    0 => if wild.is_finite() { wild } else { 0.0 },
+                    1 => -0.0,
+                    2 | 3 => SET.rows[index.index(SET.len())][0],
+                    _ => EDGES[index.index(EDGES.len())],
+                };
+            }
+            let (booster, trees) = &*BOOSTER;
+            let (ours, theirs) = (trees.margin(&row), library_margin(booster, &row));
+            prop_assert!((f64::from(ours) - theirs).abs() < 1e-5, "{ours} and {theirs}");
+        }
+    }
+
+    #[test]
+    fn margins_are_the_librarys_on_its_own_rows_at_every_depth() {
+        for depth in 1..=MAX_DEPTH {
+            let params = Params { trees: 9, depth, min_leaf_weight: 0.1, ..Params::default() };
+            let booster = boost(&SET, &params).unwrap();
+            let trees = compile(&booster).unwrap();
+            assert_eq!(trees.depth(), depth);
+            for row in &SET.rows[..300] {
+                let (ours, theirs) = (f64::from(trees.margin(row)), library_margin(&booster, row));
+                assert!((ours - theirs).abs() < 1e-5, "depth {depth}: {ours} and {theirs}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_bytes() {
+        let params = Params { trees: 12, ..Params::default() };
+        let bytes = || save(&AnyModel::Trees(train(&SET, &params).unwrap()), "test").unwrap();
+        assert_eq!(bytes(), bytes());
+        let other = Params { seed: 9, ..params.clone() };
+        let other = save(&AnyModel::Trees(train(&SET, &other).unwrap()), "test").unwrap();
+        assert_ne!(bytes(), other, "another held-out part gives other trees");
+    }
+
+    #[test]
+    fn trained_trees_conform_and_rank_unseen_groups() {
+        let trees = train(&SET, &Params { trees: 40, ..Params::default() }).unwrap();
+        let unseen = noisy_set(1000, 77);
+        let scores: Vec<f32> = unseen.rows.iter().map(|row| trees.score_one(row)).collect();
+        let auc = Ranking::new(&scores, &unseen.labels, &unseen.weights).roc_auc().unwrap();
+        assert!(auc > 0.85, "ROC-AUC {auc}");
+        conformance::run(AnyModel::Trees(trees));
+    }
+
+    #[test]
+    fn parameters_out_of_range_are_named() {
+        let spoiled: [(Spoil, &str); 6] = [
+            (|p| p.trees = 0, "0 trees"),
+            (|p| p.depth = 9, "depth 9"),
+            (|p| p.bins = 64, "64 bins"),
+            (|p| p.learning_rate = f32::NAN, "learning rate"),
+            (|p| p.l2 = -1.0, "l2 is -1"),
+            (|p| p.held_out = 1.0, "1 of the groups"),
+        ];
+        for (spoil, expected) in spoiled {
+            let mut params = Params::default();
+            spoil(&mut params);
+            let message = train(&SET, &params).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}

@@ -1,13 +1,14 @@
 //! Gradient-boosted trees, laid out so that one row is scored as quickly as a CPU can.
 //!
-//! Three ideas, each measured against simpler ones:
+//! Three ideas:
 //!
 //! - **Every condition is evaluated once.** All distinct `feature >= threshold` conditions of the
-//!   whole forest are evaluated up front, sixteen at a time, into an array of `bool`. Trees then
-//!   share the answers: a step down a tree is two loads and a shift, without a float comparison
-//!   and without a branch that could be mispredicted. (QuickScorer, Lucchese et al., SIGIR 2015,
-//!   also evaluates by feature and not by tree; on dense trees of depth 5 its updates of one
-//!   bit vector for every false node cost more than five steps down.)
+//!   whole forest are evaluated up front, sixteen at a time, into an array of bytes. Trees then
+//!   share the answers: a step down a tree is two loads and an addition, without a float
+//!   comparison and without a branch that could be mispredicted; eight trees go side by side.
+//!   (QuickScorer, Lucchese et al., SIGIR 2015, also evaluates by feature and not by tree. It
+//!   updates a bit vector for every false node, of which a dense tree of depth 5 has some fifteen
+//!   for five steps down.)
 //! - **Thresholds are bfloat16.** Training rows are rounded down onto that [`grid`], so every
 //!   threshold lies on it, and `x >= t` on floats is *exactly* `key(x) >= key(t)` on their upper
 //!   sixteen bits in sign-magnitude order. That halves what is compared.
@@ -18,12 +19,13 @@
 //! A model fails where no training row was: trees extrapolate as constants.
 
 use crate::calibration::Calibration;
+use crate::error::{check_numbers, check_size};
 use crate::{Explanation, Model, ModelError};
 use tidegate_behavior::schema::{COUNT, Features};
 
 /// The deepest tree.
 pub const MAX_DEPTH: usize = 8;
-/// The most trees of a forest.
+/// The most trees of a forest, those that pad included.
 pub const MAX_TREES: usize = 2048;
 /// The most distinct thresholds that one feature may have.
 pub const MAX_THRESHOLDS: usize = 64;
@@ -32,8 +34,9 @@ pub const MAX_THRESHOLDS: usize = 64;
 pub(crate) const LANES: usize = 16;
 /// The most blocks of conditions that a forest of every feature and threshold needs.
 pub(crate) const MAX_BLOCKS: usize = COUNT * MAX_THRESHOLDS / LANES;
-/// Trees are summed in so many lanes, so that an addition need not wait for the one before.
-const SUMS: usize = 4;
+const _: () = assert!(MAX_BLOCKS * LANES <= 4096 && COUNT <= 64, "the arrays of scoring hold all");
+/// How many trees are walked side by side.
+const SUMS: usize = 8;
 
 /// One node of a [`Tree`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,9 +122,6 @@ impl Trees {
     /// [`MAX_THRESHOLDS`] thresholds, or there are more than [`MAX_TREES`] trees.
     pub fn new(bias: f32, trees: &[Tree], calibration: Calibration) -> Result<Self, ModelError> {
         check_size("number of trees", trees.len(), 0, MAX_TREES)?;
-        if !bias.is_finite() {
-            return Err(ModelError::NotFinite { what: "bias", index: 0 });
-        }
         let mut depth = 1;
         let mut thresholds: Vec<Vec<i16>> = vec![Vec::new(); COUNT];
         for (t, tree) in trees.iter().enumerate() {
@@ -181,17 +181,38 @@ impl Trees {
             }
             forest.leaves.extend(place[slots..].iter().map(|&n| tree[n].value()));
         }
-        forest.pad();
+        // Trees that add nothing fill the last group of them.
+        let padded = forest.leaves.len().next_multiple_of(SUMS * slots);
+        forest.nodes.resize(padded, 0);
+        forest.values.resize(padded, 0.0);
+        forest.leaves.resize(padded, 0.0);
+        forest.check()?;
         Ok(forest)
     }
 
-    /// Adds trees that add nothing, until the number of trees is one of [`SUMS`].
-    fn pad(&mut self) {
-        let slots = 1 << self.depth;
-        let padded = self.leaves.len().next_multiple_of(SUMS * slots);
-        self.nodes.resize(padded, 0);
-        self.values.resize(padded, 0.0);
-        self.leaves.resize(padded, 0.0);
+    /// Checks everything that scoring relies on.
+    pub(crate) fn check(&self) -> Result<(), ModelError> {
+        check_size("depth", self.depth, 1, MAX_DEPTH)?;
+        check_size("number of trees", self.trees(), 0, MAX_TREES)?;
+        check_size("number of trees in the last group", self.trees() % SUMS, 0, 0)?;
+        check_size("number of slots", self.nodes.len(), self.leaves.len(), self.leaves.len())?;
+        check_size("number of means", self.values.len(), self.leaves.len(), self.leaves.len())?;
+        let blocks = self.block_features.len();
+        check_size("number of blocks", blocks, 1, MAX_BLOCKS)?;
+        check_size("number of block bounds", self.block_bounds.len(), blocks, blocks)?;
+        check_numbers("bias", &[self.bias])?;
+        check_numbers("leaf", &self.leaves)?;
+        check_numbers("mean", &self.values)?;
+        if let Some(index) = self.block_features.iter().position(|f| usize::from(*f) >= COUNT) {
+            let feature = usize::from(self.block_features[index]);
+            return Err(ModelError::Feature { what: "block", index, feature, count: COUNT });
+        }
+        let count = self.conditions();
+        if let Some(index) = self.nodes.iter().position(|n| usize::from(*n) >= count) {
+            let target = usize::from(self.nodes[index]);
+            return Err(ModelError::Reference { what: "slot", index, target, count });
+        }
+        self.calibration.check()
     }
 
     /// How many trees there are, those that only pad included.
@@ -224,55 +245,60 @@ impl Trees {
         Self { calibration, ..self }
     }
 
-    /// Evaluates every condition; `CAPACITY` is at least `conditions()`.
-    #[inline(always)]
-    fn evaluate<const CAPACITY: usize>(&self, features: &Features) -> [bool; CAPACITY] {
+    /// Evaluates every condition into 0 or 1; `CAPACITY` is at least `conditions()`.
+    #[inline]
+    fn evaluate<const CAPACITY: usize>(&self, features: &Features, holds: &mut [u8; CAPACITY]) {
         // 64 entries, so that the masked index below needs no check.
         let mut keys = [0i16; 64];
         for (k, x) in keys.iter_mut().zip(features) {
             *k = key(*x);
         }
-        let mut holds = [false; CAPACITY];
         let blocks = self.block_features.iter().zip(&self.block_bounds);
         for ((feature, bounds), out) in blocks.zip(holds.as_chunks_mut::<LANES>().0) {
             let key = keys[usize::from(feature & 63)];
             for (o, bound) in out.iter_mut().zip(bounds) {
-                *o = key > *bound;
+                *o = u8::from(key > *bound);
             }
         }
-        holds
     }
 
-    #[inline(always)]
-    fn sum<const SLOTS: usize, const CAPACITY: usize>(&self, features: &Features) -> f32 {
-        let holds = self.evaluate::<CAPACITY>(features);
+    /// Walks the trees side by side: a step waits for two loads, and other trees fill the wait.
+    ///
+    /// Not inlined, because next to the evaluation the compiler runs out of registers and takes
+    /// more than twice as long. The masks stand in for bounds checks and never change an index.
+    #[inline(never)]
+    fn sum<const SLOTS: usize, const CAPACITY: usize>(&self, holds: &[u8; CAPACITY]) -> f32 {
         let nodes = self.nodes.as_chunks::<SLOTS>().0.as_chunks::<SUMS>().0;
         let leaves = self.leaves.as_chunks::<SLOTS>().0.as_chunks::<SUMS>().0;
         let mut sums = [0.0f32; SUMS];
         for (nodes, leaves) in nodes.iter().zip(leaves) {
-            for lane in 0..SUMS {
-                let mut at = 1;
-                for _ in 0..SLOTS.trailing_zeros() {
-                    let condition = usize::from(nodes[lane][at & (SLOTS - 1)]) & (CAPACITY - 1);
-                    at = at << 1 | usize::from(holds[condition]);
+            let mut at = [1u32; SUMS];
+            for _ in 0..SLOTS.trailing_zeros() {
+                for (at, nodes) in at.iter_mut().zip(nodes) {
+                    let condition = usize::from(nodes[*at as usize & (SLOTS - 1)]);
+                    *at = *at * 2 + u32::from(holds[condition & (CAPACITY - 1)]);
                 }
-                sums[lane] += leaves[lane][at & (SLOTS - 1)];
+            }
+            for ((sum, at), leaves) in sums.iter_mut().zip(at).zip(leaves) {
+                *sum += leaves[at as usize & (SLOTS - 1)];
             }
         }
-        self.bias + ((sums[0] + sums[1]) + (sums[2] + sums[3]))
+        self.bias + sums.iter().sum::<f32>()
     }
 
     #[inline]
     fn margin_with<const CAPACITY: usize>(&self, features: &Features) -> f32 {
+        let mut holds = [0; CAPACITY];
+        self.evaluate(features, &mut holds);
         match self.depth {
-            1 => self.sum::<2, CAPACITY>(features),
-            2 => self.sum::<4, CAPACITY>(features),
-            3 => self.sum::<8, CAPACITY>(features),
-            4 => self.sum::<16, CAPACITY>(features),
-            5 => self.sum::<32, CAPACITY>(features),
-            6 => self.sum::<64, CAPACITY>(features),
-            7 => self.sum::<128, CAPACITY>(features),
-            _ => self.sum::<256, CAPACITY>(features),
+            1 => self.sum::<2, CAPACITY>(&holds),
+            2 => self.sum::<4, CAPACITY>(&holds),
+            3 => self.sum::<8, CAPACITY>(&holds),
+            4 => self.sum::<16, CAPACITY>(&holds),
+            5 => self.sum::<32, CAPACITY>(&holds),
+            6 => self.sum::<64, CAPACITY>(&holds),
+            7 => self.sum::<128, CAPACITY>(&holds),
+            _ => self.sum::<256, CAPACITY>(&holds),
         }
     }
 }
@@ -285,7 +311,8 @@ impl Model for Trees {
     fn margin(&self, features: &Features) -> f32 {
         // The array of conditions is cleared for each row, so it is no larger than it must be.
         match self.conditions() {
-            0..=1024 => self.margin_with::<1024>(features),
+            0..=512 => self.margin_with::<512>(features),
+            513..=1024 => self.margin_with::<1024>(features),
             1025..=2048 => self.margin_with::<2048>(features),
             _ => self.margin_with::<4096>(features),
         }
@@ -295,7 +322,8 @@ impl Model for Trees {
     /// at each split on the row's path. Exact in sum; between features that say the same it
     /// credits the one that the trees asked, where Shapley values would share.
     fn explain(&self, features: &Features) -> Explanation {
-        let holds = self.evaluate::<4096>(features);
+        let mut holds = [0; 4096];
+        self.evaluate(features, &mut holds);
         let slots = 1 << self.depth;
         let mut bias = f64::from(self.bias);
         let mut contributions = [0.0f64; COUNT];
@@ -324,21 +352,11 @@ impl Model for Trees {
     }
 }
 
-fn check_size(what: &'static str, found: usize, min: usize, max: usize) -> Result<(), ModelError> {
-    if (min..=max).contains(&found) {
-        return Ok(());
-    }
-    Err(ModelError::Size { what, offset: 0, found: found as u64, min: min as u64, max: max as u64 })
-}
-
 /// Checks one tree, notes its thresholds, and gives its depth.
 fn check(t: usize, tree: &Tree, thresholds: &mut [Vec<i16>]) -> Result<usize, ModelError> {
     check_size("nodes of a tree", tree.len(), 1, 2 << MAX_DEPTH)?;
     let mut depths = vec![0; tree.len()];
     for (n, node) in tree.iter().enumerate() {
-        if !node.value().is_finite() {
-            return Err(ModelError::NotFinite { what: "node value of a tree,", index: n });
-        }
         let Node::Split { feature, threshold, left, right, .. } = *node else { continue };
         if feature >= COUNT {
             return Err(ModelError::Feature { what: "node", index: n, feature, count: COUNT });
@@ -357,4 +375,145 @@ fn check(t: usize, tree: &Tree, thresholds: &mut [Vec<i16>]) -> Result<usize, Mo
         thresholds[feature].push(key(threshold));
     }
     Ok(depths.into_iter().max().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance;
+    use crate::file::AnyModel;
+    use proptest::prelude::*;
+
+    fn split(feature: usize, threshold: f32, left: usize, right: usize) -> Node {
+        Node::Split { feature, threshold, left, right, value: 0.125 }
+    }
+
+    /// The plain walk that the layout must agree with.
+    fn plain(tree: &Tree, features: &Features) -> f32 {
+        let mut at = 0;
+        loop {
+            match tree[at] {
+                Node::Leaf(value) => return value,
+                Node::Split { feature, threshold, left, right, .. } => {
+                    at = if features[feature] < threshold { left } else { right };
+                }
+            }
+        }
+    }
+
+    /// A lopsided tree: a leaf on the root's left, a chain on its right.
+    fn lopsided() -> Tree {
+        vec![
+            split(0, 1.0, 1, 2),
+            Node::Leaf(-2.0),
+            split(1, -3.5, 3, 4),
+            Node::Leaf(0.5),
+            split(0, 2.0, 5, 6),
+            Node::Leaf(1.0),
+            Node::Leaf(4.0),
+        ]
+    }
+
+    #[test]
+    fn it_conforms() {
+        let forest: Vec<Tree> = (0..7).map(|_| lopsided()).collect();
+        let trees = Trees::new(-1.0, &forest, Calibration::default()).unwrap();
+        conformance::run(AnyModel::Trees(trees));
+        let empty = Trees::new(0.25, &[], Calibration::default()).unwrap();
+        assert_eq!(empty.margin(&[1.0; COUNT]), 0.25);
+        conformance::run(AnyModel::Trees(empty));
+        let stump = Trees::new(0.0, &[vec![Node::Leaf(0.75)]], Calibration::default()).unwrap();
+        assert_eq!(stump.margin(&[1.0; COUNT]), 0.75);
+    }
+
+    #[test]
+    fn a_path_is_credited_by_hand() {
+        let trees = Trees::new(-1.0, &[lopsided()], Calibration::default()).unwrap();
+        let mut features = [0.0; COUNT];
+        features[0] = 2.0;
+        let explanation = trees.explain(&features);
+        // Root 0.125, feature 1 at 0.125 and feature 0 from 0.125 to 4.
+        assert_eq!(explanation.bias, -0.875);
+        assert_eq!(explanation.top(9).collect::<Vec<_>>(), [(0, 3.875)]);
+        assert_eq!(explanation.margin, 3.0);
+    }
+
+    #[test]
+    fn flawed_trees_are_refused() {
+        let refused =
+            |tree: Tree| Trees::new(0.0, &[tree], Calibration::default()).unwrap_err().to_string();
+        let leaf = Node::Leaf(1.0);
+        assert!(refused(vec![]).contains("nodes of a tree is 0"));
+        assert!(refused(vec![split(COUNT, 1.0, 1, 2), leaf, leaf]).contains("feature 56"));
+        assert!(refused(vec![split(0, 0.1, 1, 2), leaf, leaf]).contains("not a bfloat16"));
+        assert!(refused(vec![split(0, f32::NAN, 1, 2), leaf, leaf]).contains("not a bfloat16"));
+        assert!(refused(vec![split(0, 1.0, 0, 1), leaf]).contains("points at 0"));
+        assert!(refused(vec![split(0, 1.0, 1, 3), leaf, leaf]).contains("points at 3"));
+        assert!(refused(vec![Node::Leaf(f32::INFINITY)]).contains("is inf"));
+        let chain = (0..9).flat_map(|i| [split(0, i as f32, 2 * i + 1, 2 * i + 2), leaf]);
+        assert!(refused(chain.chain([leaf]).collect()).contains("depth is 9"));
+        let wide: Vec<Tree> = (0..65).map(|i| vec![split(0, i as f32, 1, 2), leaf, leaf]).collect();
+        let message = Trees::new(0.0, &wide, Calibration::default()).unwrap_err().to_string();
+        assert!(message.contains("thresholds of a feature is 65"), "{message}");
+    }
+
+    fn finite() -> impl Strategy<Value = f32> {
+        prop_oneof![any::<f32>().prop_filter("finite", |x| x.is_finite()), -4.0f32..4.0]
+    }
+
+    /// A complete tree of some depth with random splits, as children after parents.
+    fn any_tree() -> impl Strategy<Value = Tree> {
+        (1usize..=MAX_DEPTH.min(6))
+            .prop_flat_map(|depth| {
+                let inner = prop::collection::vec((0..COUNT, finite()), (1 << depth) - 1);
+                (inner, prop::collection::vec(-3.0f32..3.0, 1 << depth))
+            })
+            .prop_map(|(inner, leaves)| {
+                let nodes = inner.into_iter().enumerate();
+                let splits = nodes.map(|(i, (f, t))| split(f, grid(t), 2 * i + 1, 2 * i + 2));
+                splits.chain(leaves.into_iter().map(Node::Leaf)).collect()
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn the_layout_agrees_with_a_plain_walk(
+            forest in prop::collection::vec(any_tree(), 1..12),
+            rows in prop::collection::vec(prop::collection::vec(finite(), COUNT), 10),
+        ) {
+            let trees = Trees::new(0.5, &forest, Calibration::default()).unwrap();
+            let thresholds: Vec<(usize, f32)> = forest
+                .iter()
+                .flatten()
+                .filter_map(|node| match *node {
+                    Node::Split { feature, threshold, .. } => Some((feature, threshold)),
+                    Node::Leaf(_) => None,
+                })
+                .collect();
+            for (i, row) in rows.iter().enumerate() {
+                let mut features = [0.0; COUNT];
+                features.copy_from_slice(row);
+                // Rows on a threshold and right beside it.
+                for (feature, threshold) in thresholds.iter().skip(i).step_by(7) {
+                    features[*feature] = match i % 4 {
+                        0 => *threshold,
+                        1 => threshold.next_down(),
+                        2 => threshold.next_up(),
+                        _ => -*threshold,
+                    };
+                }
+                let sum = forest.iter().map(|tree| f64::from(plain(tree, &features))).sum::<f64>();
+                prop_assert!((f64::from(trees.margin(&features)) - 0.5 - sum).abs() < 1e-4);
+            }
+        }
+
+        #[test]
+        fn keys_keep_the_order_and_are_exact_on_the_grid(x in finite(), t in finite()) {
+            let t = grid(t);
+            prop_assert_eq!(x >= t, key(x) >= key(t));
+            prop_assert!(grid(x) <= x || x < -MAX_GRID);
+            prop_assert_eq!(grid(grid(x)), grid(x));
+            prop_assert!((x - grid(x)).abs() <= x.abs() / 128.0 + f32::MIN_POSITIVE);
+        }
+    }
 }

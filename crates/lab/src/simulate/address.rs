@@ -39,7 +39,7 @@ impl Networks {
         let blocks6 = |dice: &mut Dice| {
             (0..dice.count(2, 12))
                 .map(|_| {
-                    let first = *dice.pick(&[0x2001u32, 0x2400, 0x2600, 0x2804, 0x2a00, 0x2a02]);
+                    let first = dice.pick(&[0x2001u32, 0x2400, 0x2600, 0x2804, 0x2a00, 0x2a02]);
                     (first << 16) | (0x0400 + dice.below(0xf000) as u32)
                 })
                 .collect()
@@ -76,7 +76,7 @@ impl Networks {
 
     fn six(&self, dice: &mut Dice, place: Place) -> IpAddr {
         let blocks = if place == Place::Home { &self.homes6 } else { &self.hosting6 };
-        let prefix = u128::from(*dice.pick(blocks)) << 96;
+        let prefix = u128::from(dice.pick(blocks)) << 96;
         let site = u128::from(dice.bits() as u32) << 64;
         let host = if dice.chance(0.3) { dice.below(500) as u64 + 1 } else { dice.bits() };
         IpAddr::V6(Ipv6Addr::from(prefix | site | u128::from(host)))

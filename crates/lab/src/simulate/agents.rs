@@ -1,6 +1,7 @@
 //! User agents: the pool of a seed that visitors and attackers draw from alike.
 
 use super::dice::Dice;
+use super::words::{capital, word};
 use std::sync::Arc;
 
 /// What kind of software a user agent names.
@@ -66,7 +67,7 @@ fn version(dice: &mut Dice, major: usize) -> String {
 fn browser(dice: &mut Dice, era: usize) -> String {
     let major = era.saturating_sub(dice.zipf(40, 1.3));
     let webkit = "AppleWebKit/537.36 (KHTML, like Gecko)";
-    let system = *dice.pick(&[
+    let system = dice.pick(&[
         "Windows NT 10.0; Win64; x64",
         "Windows NT 10.0; Win64; x64",
         "Macintosh; Intel Mac OS X 10_15_7",
@@ -91,7 +92,11 @@ fn browser(dice: &mut Dice, era: usize) -> String {
         6 | 7 => format!(
             "Mozilla/5.0 (Linux; Android {}; {}) {webkit} {}Chrome/{major}.0.{}.{} Mobile Safari/537.36",
             dice.count(8, 16),
-            if dice.chance(0.5) { "K".to_owned() } else { format!("SM-{}{}", dice.pick(&["A", "G", "S"]), dice.count(100, 999)) },
+            if dice.chance(0.5) {
+                "K".to_owned()
+            } else {
+                format!("SM-{}{}", dice.pick(&["A", "G", "S"]), dice.count(100, 999))
+            },
             if dice.chance(0.2) { "SamsungBrowser/23.0 " } else { "" },
             if dice.chance(0.5) { 0 } else { dice.count(4000, 7000) },
             if dice.chance(0.5) { 0 } else { dice.count(1, 200) },
@@ -100,8 +105,8 @@ fn browser(dice: &mut Dice, era: usize) -> String {
             let (a, b) = (dice.count(13, 19), dice.below(7));
             format!(
                 "Mozilla/5.0 ({}; CPU {}OS {a}_{b} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/{a}.{b} Mobile/15E148 Safari/604.1",
-                *dice.pick(&["iPhone", "iPhone", "iPad"]),
-                *dice.pick(&["iPhone ", "iPhone ", ""])
+                dice.pick(&["iPhone", "iPhone", "iPad"]),
+                dice.pick(&["iPhone ", "iPhone ", ""])
             )
         }
         _ => format!(
@@ -113,17 +118,43 @@ fn browser(dice: &mut Dice, era: usize) -> String {
 }
 
 fn tool(dice: &mut Dice) -> String {
-    let name = *dice.pick(&[
-        "curl", "Wget", "python-requests", "python-httpx", "Python-urllib", "aiohttp", "okhttp",
-        "Go-http-client", "axios", "node-fetch", "got", "Apache-HttpClient", "Java", "GuzzleHttp",
-        "Faraday v", "libwww-perl", "PostmanRuntime", "RestSharp", "reqwest", "undici", "Ruby",
-        "insomnia", "Scrapy", "Dart", "hackney",
+    let name = dice.pick(&[
+        "curl",
+        "Wget",
+        "python-requests",
+        "python-httpx",
+        "Python-urllib",
+        "aiohttp",
+        "okhttp",
+        "Go-http-client",
+        "axios",
+        "node-fetch",
+        "got",
+        "Apache-HttpClient",
+        "Java",
+        "GuzzleHttp",
+        "Faraday v",
+        "libwww-perl",
+        "PostmanRuntime",
+        "RestSharp",
+        "reqwest",
+        "undici",
+        "Ruby",
+        "insomnia",
+        "Scrapy",
+        "Dart",
+        "hackney",
     ]);
     let major = dice.count(0, 12);
     match (name, dice.below(6)) {
         ("Go-http-client", _) => format!("Go-http-client/{}", dice.pick(&["1.1", "2.0"])),
         (_, 0) => {
-            format!("{}-{}/{}", capital(&word(dice)), dice.pick(&["sync", "client", "agent", "sdk", "connector"]), version(dice, major))
+            format!(
+                "{}-{}/{}",
+                capital(&word(dice)),
+                dice.pick(&["sync", "client", "agent", "sdk", "connector"]),
+                version(dice, major)
+            )
         }
         (_, 1) => name.to_owned(),
         _ => format!("{name}/{}", version(dice, major)),
@@ -139,8 +170,17 @@ fn app_agent(dice: &mut Dice, app: &str) -> String {
             dice.count(14, 19),
             dice.below(7)
         ),
-        1 => format!("{app}/{} CFNetwork/{}.0.1 Darwin/{}.0.0", dice.count(10, 9000), dice.count(1200, 1600), dice.count(20, 25)),
-        2 => format!("{app}/{app_version} (Android {}; {})", dice.count(8, 16), dice.pick(&["Pixel 7", "SM-G991B", "M2101K6G", "CPH2465"])),
+        1 => format!(
+            "{app}/{} CFNetwork/{}.0.1 Darwin/{}.0.0",
+            dice.count(10, 9000),
+            dice.count(1200, 1600),
+            dice.count(20, 25)
+        ),
+        2 => format!(
+            "{app}/{app_version} (Android {}; {})",
+            dice.count(8, 16),
+            dice.pick(&["Pixel 7", "SM-G991B", "M2101K6G", "CPH2465"])
+        ),
         3 => format!("okhttp/{}.{}.{}", dice.count(3, 5), dice.below(13), dice.below(4)),
         _ => format!("Dart/{}.{} (dart:io)", dice.count(2, 3), dice.below(20)),
     }
@@ -159,29 +199,11 @@ fn robot(dice: &mut Dice) -> String {
         return format!("Mozilla/5.0 (compatible; {})", dice.pick(&known));
     }
     let (name, host) = (capital(&word(dice)), word(dice));
-    let suffix = *dice.pick(&["Bot", "bot", "Spider", "-crawler", "Fetcher"]);
+    let suffix = dice.pick(&["Bot", "bot", "Spider", "-crawler", "Fetcher"]);
     let minor = dice.below(9);
     match dice.below(3) {
         0 => format!("Mozilla/5.0 (compatible; {name}{suffix}/1.{minor}; +https://{host}.com/bot)"),
         1 => format!("{name}{suffix}/{minor}.0 (+https://www.{host}.net)"),
         _ => format!("{name}{suffix}"),
     }
-}
-
-/// A pronounceable word of two to four syllables.
-pub(super) fn word(dice: &mut Dice) -> String {
-    let mut text = String::new();
-    for _ in 0..dice.count(2, 4) {
-        text.push_str(dice.pick(&[
-            "b", "c", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "z", "st", "tr", "pl", "ch",
-        ]));
-        text.push_str(dice.pick(&["a", "e", "i", "o", "u", "a", "e", "o", "ia", "en", "or", "al"]));
-    }
-    text
-}
-
-/// `text` with its first letter in upper case.
-pub(super) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |c| c.to_ascii_uppercase().to_string() + letters.as_str())
 }

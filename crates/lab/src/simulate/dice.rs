@@ -67,8 +67,8 @@ impl Dice {
     }
 
     /// One of `items`, each as likely as the others.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
+    pub fn pick<T: Clone>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())].clone()
     }
 
     /// The position of one of `weights`, drawn in proportion to them.

@@ -1,1 +1,261 @@
 //! Labelled synthetic traffic: sites, visitors and attackers drawn from a seed.
+//!
+//! Everything is drawn anew for each seed, over wide ranges (domain randomisation; Tobin et al.,
+//! 2017), so that what is learned from it is behaviour and not a constant of this generator.
+//! Attackers share user agents, networks and paths with everybody else. The traffic is open-loop:
+//! nobody reacts to a denial.
+//!
+//! ```
+//! use tidegate_lab::simulate::{Scenario, generate};
+//!
+//! let traffic = generate(Scenario::Scan, 7, 5);
+//! assert!(traffic.actors.iter().any(|actor| actor.family == "scanner" && actor.abusive));
+//! assert!(traffic.events.is_sorted_by_key(|event| event.time));
+//! ```
+
+pub mod actor;
+pub mod address;
+pub mod agents;
+pub mod assets;
+mod botnet;
+mod browse;
+mod bruteforce;
+mod crawler;
+mod crowd;
+pub mod dice;
+mod enumeration;
+mod flood;
+mod integration;
+mod mobile;
+mod monitor;
+mod office;
+pub mod route;
+mod scanner;
+mod scenario;
+mod scraper;
+pub mod site;
+mod stuffing;
+mod visitor;
+mod words;
+mod write;
+
+pub use scenario::Scenario;
+pub use write::{WriteError, write};
+
+use actor::{FAMILIES, Family, Stage};
+use address::Networks;
+use agents::Agents;
+use dice::Dice;
+use site::{Site, Span};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_behavior::{Method, Outcome, Request};
+use tidegate_limiter::Timestamp;
+use words::{capital, word};
+
+/// One simulated request with its outcome.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When it arrived, in whole milliseconds.
+    pub time: Timestamp,
+    /// The actor behind it, a position in [`Traffic::actors`].
+    pub actor: u32,
+    /// The client's address.
+    pub addr: IpAddr,
+    /// The credential, if it sent one and the site's log names credentials.
+    pub credential: Option<Arc<str>>,
+    /// The user, if there is one and the site's log names users.
+    pub user: Option<Arc<str>>,
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub path: Arc<str>,
+    /// The referer; empty when absent.
+    pub referer: Arc<str>,
+    /// The user agent; empty when absent.
+    pub user_agent: Arc<str>,
+    /// Payload bytes.
+    pub payload: u64,
+    /// A hash of the header fields; 0 when the site does not see them. Files do not carry it.
+    pub header_shape: u64,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+impl Event {
+    /// The request as it was known before its response.
+    #[must_use]
+    pub fn request(&self) -> Request<'_> {
+        Request {
+            time: self.time,
+            addr: Some(self.addr),
+            credential: self.credential.as_deref(),
+            user: self.user.as_deref(),
+            method: self.method,
+            path: &self.path,
+            user_agent: &self.user_agent,
+            referer: &self.referer,
+            header_shape: self.header_shape,
+            ja4: None,
+            payload: self.payload,
+        }
+    }
+}
+
+/// Somebody, or something, that sends requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Its position in [`Traffic::actors`].
+    pub id: u32,
+    /// What it is.
+    pub family: &'static str,
+    /// Whether what it does is abuse.
+    pub abusive: bool,
+}
+
+/// Simulated traffic with its labels.
+#[derive(Clone, Debug)]
+pub struct Traffic {
+    /// When the simulation begins.
+    pub start: Timestamp,
+    /// Its length.
+    pub length: Duration,
+    /// Every actor; one that came too late or left too early has no event.
+    pub actors: Vec<Actor>,
+    /// Every request, by time.
+    pub events: Vec<Event>,
+}
+
+impl Traffic {
+    /// The actor behind an event.
+    #[must_use]
+    pub fn actor(&self, event: &Event) -> Actor {
+        self.actors[event.actor as usize]
+    }
+}
+
+/// Generates `minutes` (at least 1) of traffic. The same arguments give the same traffic.
+///
+/// The seed alone decides the site, so scenarios of one seed are comparable.
+#[must_use]
+pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
+    let mut dice = Dice::new(seed, 0);
+    let app = capital(&word(&mut dice));
+    let agents = Agents::draw(&mut dice, &app);
+    let networks = Networks::draw(&mut dice);
+    let mut site = Site::draw(&mut dice);
+    let length = f64::from(minutes.max(1)) * 60.0;
+    // Some instant of 2024 to 2026, at any hour.
+    let start = Timestamp::from_secs(1_704_067_200 + dice.below(3 * 365 * 86_400) as u64)
+        .plus(Duration::from_millis(dice.below(1000) as u64));
+    let light = daylight(start, dice.between(0.3, 1.0), dice.unit() * 24.0);
+    let rate = (dice.spread(15.0, 60.0) * light).max(12.5);
+    let total = (rate * length).max(500.0);
+
+    // What depends on the scenario has a stream of its own, so that it moves no other draw.
+    let mut fate = Dice::new(seed, 1);
+    let attacks = scenario.attacks(&mut fate);
+    mishaps(&mut site, scenario, &mut fate, length);
+    let mut cast: Vec<(u64, &dyn Family, f64, Span)> = Vec::new();
+    let whole = Span { from: 0.0, to: length };
+    let mut legitimate = 0.0;
+    for (n, &family) in FAMILIES.iter().enumerate() {
+        let volume = family.volume(&mut dice, site.style) * scenario.emphasis(family.name());
+        // Attacks and crowds begin once there is history, each at its own time.
+        let (low, high) = if scenario == Scenario::Mixed { (0.0, 0.7) } else { (0.2, 0.5) };
+        let from = length * dice.between(low, high);
+        let later = Span { from, to: length };
+        if family.abusive() {
+            if attacks.contains(&family.name()) {
+                cast.push((n as u64, family, volume, later));
+            }
+        } else if family.name() != "crowd" {
+            legitimate += volume;
+            cast.push((n as u64, family, volume, whole));
+        } else if scenario.crowded() {
+            cast.push((n as u64, family, volume, later));
+        }
+    }
+    for (_, family, volume, _) in &mut cast {
+        if !family.abusive() && family.name() != "crowd" {
+            *volume /= legitimate;
+        }
+    }
+
+    let (mut actors, mut events) = (Vec::new(), Vec::new());
+    for (n, family, volume, span) in cast {
+        let mut stage = Stage {
+            site: &site,
+            agents: &agents,
+            networks: &networks,
+            dice: Dice::new(seed, 16 + n),
+            length,
+            span,
+            // Long simulations stay affordable: an attack does not grow with them without end.
+            budget: (volume * total).clamp(20.0, if span == whole { f64::MAX } else { 150_000.0 })
+                as usize,
+            start,
+            family: family.name(),
+            abusive: family.abusive(),
+            sent: 0,
+            actors: &mut actors,
+            events: &mut events,
+        };
+        family.play(&mut stage);
+    }
+    events.sort_by_key(|event| event.time);
+    strain(&mut events, &mut Dice::new(seed, 2), rate);
+    Traffic { start, length: Duration::from_secs_f64(length), actors, events }
+}
+
+/// The share of the day's peak traffic at `start`, between `night` and 1, highest at hour `peak`.
+fn daylight(start: Timestamp, night: f64, peak: f64) -> f64 {
+    let hour = (start.as_secs() % 86_400) as f64 / 3600.0;
+    let away = (hour - peak).abs();
+    let away = away.min(24.0 - away) / 12.0;
+    1.0 - (1.0 - night) * away
+}
+
+/// Outages and deployments: surely where the scenario is about them, now and then elsewhere.
+fn mishaps(site: &mut Site, scenario: Scenario, dice: &mut Dice, length: f64) {
+    let certain = scenario == Scenario::Outage;
+    if certain || dice.chance(0.12) {
+        let from = length * dice.between(0.15, 0.75);
+        let lasts = if certain { dice.spread(60.0, 480.0) } else { dice.spread(3.0, 40.0) };
+        let share = if dice.chance(0.4) { 1.0 } else { dice.between(0.2, 1.0) };
+        site.outages.push((Span { from, to: from + lasts }, share));
+    }
+    if scenario == Scenario::Deploy || dice.chance(0.15) {
+        site.deploy = Some(length * dice.between(0.2, 0.8));
+    }
+}
+
+/// What happens to everybody when more comes in than the site can serve: it slows down, and fails.
+fn strain(events: &mut [Event], dice: &mut Dice, usual: f64) {
+    let capacity = usual * dice.spread(3.0, 60.0);
+    let sheds = dice.between(0.0, 0.9);
+    let status = dice.pick(&[503, 503, 502, 504, 500]);
+    let bytes = dice.spread(20.0, 4000.0) as u64;
+    let seconds = events.chunk_by_mut(|a, b| a.time.as_secs() == b.time.as_secs());
+    for second in seconds {
+        let load = second.len() as f64 / capacity;
+        if load <= 1.0 {
+            continue;
+        }
+        for event in second {
+            let slow = 1.0 + (load - 1.0) * 3.0 * dice.unit();
+            event.outcome.duration = event.outcome.duration.map(|duration| {
+                let slowed = (duration.as_secs_f64() * slow).min(60.0);
+                Duration::from_millis((slowed * 1000.0) as u64)
+            });
+            if dice.chance((1.0 - 1.0 / load) * sheds) {
+                event.outcome.status = status;
+                event.outcome.bytes = bytes;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
-//! Routes and names of a simulated site: path grammar, ids of several kinds, queries, asset names.
+//! Routes of a simulated site: path grammar, ids of several kinds, queries.
 
-use super::agents::word;
 use super::dice::{Dice, mix};
+use super::words::{noun, slug, word};
 use std::fmt::Write as _;
 use tidegate_behavior::Method;
 
@@ -44,7 +44,7 @@ impl Ids {
             [IdKind::Integer, IdKind::Slug, IdKind::Slug, IdKind::SlugWithInteger, IdKind::Hex]
         };
         Self {
-            kind: *dice.pick(&kinds),
+            kind: dice.pick(&kinds),
             salt: dice.bits(),
             first: if dice.chance(0.4) { 1 } else { dice.spread(10.0, 5e7) as u64 },
             stride: if dice.chance(0.7) { 1 } else { dice.count(2, 9) as u64 },
@@ -83,17 +83,6 @@ impl Ids {
         let rank = dice.zipf(self.count, self.skew);
         (mix(self.salt, rank as u64) % self.count.max(1) as u64) as usize
     }
-}
-
-fn slug(hash: u64) -> String {
-    let mut text = String::with_capacity(32);
-    for i in 0..2 + hash % 4 {
-        if i > 0 {
-            text.push('-');
-        }
-        text.push_str(NOUNS[(mix(hash, i) % NOUNS.len() as u64) as usize]);
-    }
-    text
 }
 
 /// One route: what it is called, who may ask for it, and what it answers.
@@ -159,7 +148,8 @@ pub struct Customs {
 impl Customs {
     /// Draws them.
     pub fn draw(dice: &mut Dice) -> Self {
-        let suffix = *dice.pick(&["", "", "", "", "", "/", "/", ".html", ".php", ".aspx", ".do", ".htm"]);
+        let suffix =
+            dice.pick(&["", "", "", "", "", "/", "/", ".html", ".php", ".aspx", ".do", ".htm"]);
         let page_root = match dice.below(8) {
             0 => format!("/{}", dice.pick(&["en", "de", "fr", "es", "en-us", "pt-br", "ja"])),
             1 => format!("/{}", word(dice)),
@@ -198,7 +188,7 @@ impl Customs {
         }
         let ids = dice.chance(self.item_ratio).then(|| Ids::draw(dice, api));
         let id_in_query = (ids.is_some() && !api && self.id_names)
-            .then(|| *dice.pick(&["id", "p", "item", "pid", "article", "ref"]));
+            .then(|| dice.pick(&["id", "p", "item", "pid", "article", "ref"]));
         let mut tail = String::new();
         if ids.is_some() && id_in_query.is_none() && dice.chance(0.2) {
             let _ = write!(tail, "/{}", noun(dice));
@@ -209,7 +199,7 @@ impl Customs {
         let writes = api && dice.chance(0.25);
         Route {
             method: if writes {
-                *dice.pick(&[Method::Post, Method::Post, Method::Put, Method::Patch, Method::Delete])
+                dice.pick(&[Method::Post, Method::Post, Method::Put, Method::Patch, Method::Delete])
             } else {
                 Method::Get
             },
@@ -222,10 +212,13 @@ impl Customs {
             ids,
             weight: dice.spread(0.02, 1.0),
             guarded: dice.chance(if api { self.guard_ratio * 1.5 } else { self.guard_ratio * 0.5 }),
-            refusals: self.errors * dice.spread(0.1, 3.0) * if dice.chance(0.06) { 6.0 } else { 1.0 },
+            refusals: self.errors
+                * dice.spread(0.1, 3.0)
+                * if dice.chance(0.06) { 6.0 } else { 1.0 },
             failures: dice.spread(1e-5, 0.004),
             latency: self.speed * dice.spread(0.3, 6.0),
-            bytes: self.size * if api { dice.spread(60.0, 20_000.0) } else { dice.spread(2e3, 1.5e5) },
+            bytes: self.size
+                * if api { dice.spread(60.0, 20_000.0) } else { dice.spread(2e3, 1.5e5) },
             chunks: if api { 0 } else { dice.zipf(14, 0.8) },
             pictures: if api { 0 } else { dice.below(self.pictures + 1) },
         }
@@ -287,116 +280,3 @@ impl Route {
         self.ids.as_ref().map_or(1, |ids| ids.count.max(1))
     }
 }
-
-/// How a site names its assets.
-#[derive(Clone, Debug)]
-pub struct AssetNames {
-    scripts: String,
-    pictures: String,
-    salt: u64,
-    style: usize,
-    picture_type: &'static str,
-}
-
-/// An asset, by number within what it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Asset {
-    /// One of the scripts, styles and fonts that every page needs.
-    Shared(usize),
-    /// A script of one route.
-    Chunk(usize, usize),
-    /// A picture of one item of one route.
-    Picture(usize, usize, usize),
-}
-
-impl AssetNames {
-    /// Draws them.
-    pub fn draw(dice: &mut Dice) -> Self {
-        let name = word(dice);
-        Self {
-            scripts: match dice.below(8) {
-                0 => "/static/js".to_owned(),
-                1 => "/assets".to_owned(),
-                2 => "/_next/static/chunks".to_owned(),
-                3 => format!("/wp-content/themes/{name}"),
-                4 => "/dist".to_owned(),
-                5 => format!("/{name}/build"),
-                6 => "/js".to_owned(),
-                _ => format!("/static/{name}"),
-            },
-            pictures: match dice.below(6) {
-                0 => "/images".to_owned(),
-                1 => "/media".to_owned(),
-                2 => "/wp-content/uploads".to_owned(),
-                3 => "/img".to_owned(),
-                4 => format!("/cdn/{name}"),
-                _ => "/static/img".to_owned(),
-            },
-            salt: dice.bits(),
-            style: dice.below(4),
-            picture_type: dice.pick(&["jpg", "webp", "png", "avif", "jpeg", "gif"]),
-        }
-    }
-
-    /// The path of an asset as the build `version` of the site names it.
-    #[must_use]
-    pub fn path(&self, asset: Asset, version: u64) -> String {
-        let (group, n) = match asset {
-            Asset::Shared(n) => (0, n as u64),
-            Asset::Chunk(route, n) => (1 + route as u64, n as u64),
-            Asset::Picture(route, item, n) => {
-                let hash = mix(mix(self.salt, route as u64), (item as u64) << 8 | n as u64);
-                return match self.style {
-                    0 => format!("{}/{:02x}/{:012x}.{}", self.pictures, hash & 0xff, hash >> 16, self.picture_type),
-                    1 => format!("{}/{}-{n}.{}", self.pictures, slug(hash), self.picture_type),
-                    2 => format!("{}/{}x{}/{item}_{n}.{}", self.pictures, 100 + route * 40, 100 + route * 30, self.picture_type),
-                    _ => format!("{}/{}.{}?w={}", self.pictures, slug(hash), self.picture_type, 160 << (hash % 4)),
-                };
-            }
-        };
-        let hash = mix(mix(self.salt, group), n);
-        let name = NOUNS[(hash % NOUNS.len() as u64) as usize];
-        let kind = *match n % 8 {
-            0 | 3 | 5 => ["js"; 4].as_slice(),
-            1 | 6 => &["css"; 4],
-            2 => &["woff2", "woff", "ttf", "woff2"],
-            4 => &["svg", "ico", "png", "svg"],
-            _ => &["js", "mjs", "js", "json"],
-        }
-        .get(hash as usize % 4)
-        .unwrap_or(&"js");
-        let build = mix(hash, version);
-        match self.style {
-            0 => format!("{}/{name}.{:08x}.{kind}", self.scripts, build as u32),
-            1 => format!("{}/{name}-{:010x}.{kind}", self.scripts, build >> 24),
-            2 => format!("{}/{name}{n}.{kind}?v={}", self.scripts, build % 1000),
-            _ => format!("{}/{group}-{n}-{:06x}.{kind}", self.scripts, build >> 40),
-        }
-    }
-}
-
-/// A noun of the trade, or a made-up word.
-pub(super) fn noun(dice: &mut Dice) -> String {
-    if dice.chance(0.25) { word(dice) } else { (*dice.pick(NOUNS)).to_owned() }
-}
-
-/// Words that sites are made of.
-pub(super) const NOUNS: &[&str] = &[
-    "about", "account", "activity", "album", "alerts", "archive", "articles", "auctions", "authors",
-    "basket", "billing", "blog", "boards", "books", "brands", "calendar", "careers", "cart",
-    "catalog", "categories", "channels", "chapters", "checkout", "cities", "clubs", "comments",
-    "companies", "contact", "contracts", "coupons", "courses", "customers", "dashboard", "deals",
-    "delivery", "devices", "docs", "documents", "donations", "downloads", "drafts", "editions",
-    "events", "exams", "export", "faq", "feed", "files", "flights", "forum", "gallery", "games",
-    "gifts", "groups", "guides", "help", "history", "homes", "hotels", "inbox", "invoices", "items",
-    "jobs", "labels", "lessons", "library", "listings", "locations", "maps", "market", "media",
-    "meetings", "members", "menu", "messages", "metrics", "music", "news", "notes", "offers",
-    "orders", "outlets", "parts", "patients", "payments", "people", "photos", "places", "plans",
-    "players", "podcasts", "polls", "posts", "press", "prices", "products", "profile", "projects",
-    "quotes", "ratings", "recipes", "regions", "rentals", "reports", "reviews", "rooms", "routes",
-    "sales", "schedule", "seasons", "sensors", "services", "sessions", "settings", "shipments",
-    "shop", "songs", "stations", "stats", "status", "stock", "stores", "stories", "subjects",
-    "support", "tags", "tasks", "teams", "themes", "threads", "tickets", "topics", "tours",
-    "tracks", "trips", "tutorials", "updates", "users", "vehicles", "venues", "videos", "wallet",
-    "weather", "wiki", "wishlist", "workouts", "zones",
-];

@@ -1,8 +1,10 @@
 //! A site drawn from a seed: its routes, how pages link, its log-in, and what it answers.
 
-use super::agents::word;
+use super::assets::{Asset, AssetNames};
 use super::dice::Dice;
-use super::route::{Asset, AssetNames, Customs, Query, Route, RouteKind, noun};
+use super::route::{Customs, Query, Route, RouteKind};
+use super::words::noun;
+use super::words::word;
 use std::time::Duration;
 use tidegate_behavior::{Method, Outcome};
 
@@ -50,6 +52,20 @@ pub struct Login {
     failure: u16,
     success: u16,
     latency: f64,
+    payload: usize,
+    right: f64,
+    wrong: f64,
+}
+
+/// Median sizes in bytes, and times in seconds, of the answers that belong to no route.
+#[derive(Clone, Debug)]
+struct Answers {
+    unknown: f64,
+    unknown_to_programs: f64,
+    refused: f64,
+    asset: f64,
+    quick: f64,
+    error: f64,
 }
 
 /// A site. Everything about it is drawn; nothing is the same from seed to seed.
@@ -59,6 +75,8 @@ pub struct Site {
     pub style: Style,
     /// Scheme and host, as referers spell them.
     pub origin: String,
+    /// Where the single-page application of a site without pages comes from.
+    pub application: String,
     /// Every route; pages first.
     pub routes: Vec<Route>,
     /// How many of `routes` are pages.
@@ -97,13 +115,16 @@ pub struct Site {
     outage_hangs: bool,
     noise: f64,
     revalidated: bool,
+    answers: Answers,
+    payload: f64,
 }
 
 impl Site {
     /// Draws a site.
     #[must_use]
     pub fn draw(dice: &mut Dice) -> Self {
-        let style = *dice.pick(&[Style::Pages, Style::Mixed, Style::Mixed, Style::Pages, Style::Api]);
+        let style =
+            dice.pick(&[Style::Pages, Style::Mixed, Style::Mixed, Style::Pages, Style::Api]);
         let customs = Customs::draw(dice);
         let (pages, apis) = match style {
             Style::Pages => (dice.magnitude(6, 50), dice.count(3, 6)),
@@ -113,14 +134,14 @@ impl Site {
         let mut routes: Vec<Route> =
             (0..pages).map(|_| customs.route(dice, RouteKind::Page)).collect();
         if let Some(first) = routes.first_mut() {
-            let root = *dice.pick(&["/", "/", "/", "/home", "/index.html"]);
+            let root = dice.pick(&["/", "/", "/", "/home", "/index.html"]);
             *first = customs.fixed(dice, RouteKind::Page, Method::Get, root);
             first.weight = dice.between(0.5, 2.0);
         }
         routes.extend((0..apis).map(|_| customs.route(dice, RouteKind::Api)));
         if apis > 3 && dice.chance(0.12) {
             // A graph API: one route takes nearly everything.
-            let path = *dice.pick(&["/graphql", "/query", "/rpc", "/api/graphql"]);
+            let path = dice.pick(&["/graphql", "/query", "/rpc", "/api/graphql"]);
             routes[pages] = customs.fixed(dice, RouteKind::Api, Method::Post, path);
             routes[pages].weight = 12.0;
         }
@@ -136,7 +157,9 @@ impl Site {
         }
         let links = (0..pages)
             .map(|_| {
-                (0..dice.count(2, 8)).map(|_| (dice.zipf(pages, 0.6), dice.spread(0.05, 1.0))).collect()
+                (0..dice.count(2, 8))
+                    .map(|_| (dice.zipf(pages, 0.6), dice.spread(0.05, 1.0)))
+                    .collect()
             })
             .collect();
         let called = if style == Style::Mixed { dice.count(1, 6) } else { 0 };
@@ -157,14 +180,22 @@ impl Site {
             single_page: style == Style::Api || (style == Style::Mixed && dice.chance(0.4)),
             login,
             assets: AssetNames::draw(dice),
+            application: format!(
+                "https://{}.{}/{}",
+                word(dice),
+                dice.pick(&["com", "io", "app"]),
+                word(dice)
+            ),
             shared_assets: if style == Style::Api || dice.chance(0.2) {
                 dice.below(3)
             } else {
                 dice.magnitude(3, 70)
             },
-            health: (*dice.pick(&["/health", "/healthz", "/ping", "/status", "/api/health", "/up", "/"]))
+            health: dice
+                .pick(&["/health", "/healthz", "/ping", "/status", "/api/health", "/up", "/"])
                 .to_owned(),
-            feed: (*dice.pick(&["/feed", "/rss.xml", "/atom.xml", "/feed.xml", "/index.xml", "/blog/rss"]))
+            feed: dice
+                .pick(&["/feed", "/rss.xml", "/atom.xml", "/feed.xml", "/index.xml", "/blog/rss"])
                 .to_owned(),
             names_users: dice.chance(0.7),
             names_credentials: dice.chance(0.6),
@@ -172,13 +203,22 @@ impl Site {
             deploy: None,
             outages: Vec::new(),
             keeps_old_assets: dice.chance(0.3),
-            unknown: *dice.pick(&[404, 404, 404, 404, 404, 404, 403, 410, 302, 200]),
-            refused: *dice.pick(&[401, 401, 401, 403, 302, 404]),
-            forbidden: *dice.pick(&[403, 403, 404, 401]),
-            outage_status: *dice.pick(&[500, 502, 503, 503, 504]),
+            unknown: dice.pick(&[404, 404, 404, 404, 404, 404, 403, 410, 302, 200]),
+            refused: dice.pick(&[401, 401, 401, 403, 302, 404]),
+            forbidden: dice.pick(&[403, 403, 404, 401]),
+            outage_status: dice.pick(&[500, 502, 503, 503, 504]),
             outage_hangs: dice.chance(0.4),
             noise: dice.between(0.2, 1.1),
             revalidated: dice.chance(0.5),
+            answers: Answers {
+                unknown: dice.spread(100.0, 60_000.0),
+                unknown_to_programs: dice.spread(20.0, 800.0),
+                refused: dice.spread(20.0, 5000.0),
+                asset: dice.spread(3000.0, 120_000.0),
+                quick: dice.spread(0.0008, 0.05),
+                error: dice.spread(20.0, 4000.0),
+            },
+            payload: dice.spread(60.0, 6000.0),
             routes,
             pages,
         }
@@ -233,18 +273,18 @@ impl Site {
             return self.refuse(dice, at);
         }
         let status = if dice.chance(route.failures) {
-            *dice.pick(&[500, 500, 502, 503, 504])
+            dice.pick(&[500, 500, 502, 503, 504])
         } else if dice.chance(route.refusals) {
             match (route.kind, route.method.writes()) {
-                (RouteKind::Api, true) => *dice.pick(&[400, 409, 422, 404]),
-                (RouteKind::Api, false) => *dice.pick(&[404, 404, 400, 403]),
+                (RouteKind::Api, true) => dice.pick(&[400, 409, 422, 404]),
+                (RouteKind::Api, false) => dice.pick(&[404, 404, 400, 403]),
                 (RouteKind::Page, _) => self.unknown,
             }
         } else {
             match route.method {
-                Method::Post => *dice.pick(&[200, 201, 201]),
+                Method::Post => dice.pick(&[200, 201, 201]),
                 Method::Delete => 204,
-                _ if route.kind == RouteKind::Page && dice.chance(0.02) => *dice.pick(&[301, 302]),
+                _ if route.kind == RouteKind::Page && dice.chance(0.02) => dice.pick(&[301, 302]),
                 _ => 200,
             }
         };
@@ -254,54 +294,77 @@ impl Site {
     /// Answers a request for what does not exist.
     pub fn miss(&self, dice: &mut Dice, at: f64, route: Option<usize>) -> Outcome {
         let api = route.is_some_and(|route| self.routes[route].kind == RouteKind::Api);
-        let status = if api { 404 } else { self.unknown };
-        self.finish(dice, at, status, if api { 80.0 } else { 3000.0 }, 0.006)
+        let (status, bytes) = if api {
+            (404, self.answers.unknown_to_programs)
+        } else {
+            (self.unknown, self.answers.unknown)
+        };
+        self.finish(dice, at, status, bytes, self.answers.quick)
     }
 
     /// Answers a request without the rights it needs.
     pub fn refuse(&self, dice: &mut Dice, at: f64) -> Outcome {
-        self.finish(dice, at, self.refused, 150.0, 0.005)
+        self.finish(dice, at, self.refused, self.answers.refused, self.answers.quick)
     }
 
     /// Answers a request for what belongs to somebody else.
     pub fn forbid(&self, dice: &mut Dice, at: f64) -> Outcome {
-        self.finish(dice, at, self.forbidden, 150.0, 0.008)
+        self.finish(dice, at, self.forbidden, self.answers.refused, self.answers.quick)
     }
 
     /// Answers an attempt to log in.
     pub fn log_in(&self, dice: &mut Dice, at: f64, right: bool) -> Outcome {
         let status = if right { self.login.success } else { self.login.failure };
-        let bytes = if right { 600.0 } else { 300.0 };
+        let bytes = if right { self.login.right } else { self.login.wrong };
         self.finish(dice, at, status, bytes, self.login.latency)
+    }
+
+    /// The size of an attempt to log in, whoever makes it.
+    pub fn login_payload(&self, dice: &mut Dice) -> u64 {
+        (self.login.payload + dice.below(30)) as u64
+    }
+
+    /// The size of something written to a route.
+    pub fn written(&self, dice: &mut Dice) -> u64 {
+        dice.log_normal(self.payload, self.noise) as u64
     }
 
     /// Answers a request for a fixed document of about `bytes`.
     pub fn plain(&self, dice: &mut Dice, at: f64, status: u16, bytes: f64) -> Outcome {
-        self.finish(dice, at, status, bytes, 0.004)
+        self.finish(dice, at, status, bytes, self.answers.quick)
     }
 
     /// Answers a request for an asset of the build `version`; `cached` when the client only asks
     /// whether its copy is still good.
-    pub fn asset(&self, dice: &mut Dice, at: f64, asset: Asset, version: u64, cached: bool) -> Outcome {
+    pub fn asset(
+        &self,
+        dice: &mut Dice,
+        at: f64,
+        asset: Asset,
+        version: u64,
+        cached: bool,
+    ) -> Outcome {
         let built = !matches!(asset, Asset::Picture(..));
-        let status = match (built && version != self.version(at) && !self.keeps_old_assets, cached) {
+        let status = match (built && version != self.version(at) && !self.keeps_old_assets, cached)
+        {
             (true, _) => 404,
             (false, true) if self.revalidated => 304,
             _ if dice.chance(0.002) => 404,
             _ => 200,
         };
-        let bytes = if status == 200 { 18_000.0 } else { 200.0 };
-        self.finish(dice, at, status, bytes, 0.003)
+        let bytes = if status == 200 { self.answers.asset } else { self.answers.error };
+        self.finish(dice, at, status, bytes, self.answers.quick)
     }
 
     fn finish(&self, dice: &mut Dice, at: f64, status: u16, bytes: f64, latency: f64) -> Outcome {
         let down = self.outages.iter().find(|(span, share)| span.holds(at) && dice.chance(*share));
         let (status, bytes, latency) = match down {
-            Some(_) if self.outage_hangs => (self.outage_status, 170.0, 20.0),
-            Some(_) => (self.outage_status, 170.0, latency * 0.3),
+            Some(_) if self.outage_hangs => (self.outage_status, self.answers.error, 20.0),
+            Some(_) => (self.outage_status, self.answers.error, latency * 0.3),
             None => (status, bytes, latency),
         };
-        let bytes = if matches!(status, 204 | 304) { 0.0 } else { dice.log_normal(bytes, self.noise) };
+        let bytes =
+            if matches!(status, 204 | 304) { 0.0 } else { dice.log_normal(bytes, self.noise) };
         let seconds = dice.log_normal(latency, self.noise).clamp(0.0005, 60.0);
         Outcome {
             status,
@@ -325,23 +388,50 @@ impl Login {
     fn draw(dice: &mut Dice, style: Style, customs: &Customs) -> Self {
         let api = style == Style::Api || (style == Style::Mixed && dice.chance(0.4));
         let path = if api {
-            let name = *dice.pick(&["auth/token", "login", "sessions", "auth/login", "oauth/token", "signin"]);
+            let name = dice.pick(&[
+                "auth/token",
+                "login",
+                "sessions",
+                "auth/login",
+                "oauth/token",
+                "signin",
+            ]);
             format!("{}/{name}", customs.api_root())
         } else {
-            (*dice.pick(&[
-                "/login", "/signin", "/account/login", "/users/sign_in", "/session", "/wp-login.php",
-                "/user/login", "/auth", "/member/logon.do", "/customer/account/loginPost", "/anmelden",
-            ]))
+            dice.pick(&[
+                "/login",
+                "/signin",
+                "/account/login",
+                "/users/sign_in",
+                "/session",
+                "/wp-login.php",
+                "/user/login",
+                "/auth",
+                "/member/logon.do",
+                "/customer/account/loginPost",
+                "/anmelden",
+            ])
             .to_owned()
         };
         let form = (style != Style::Api && dice.chance(0.7))
             .then(|| if api { "/login".to_owned() } else { path.clone() });
         Self {
             form,
-            failure: if api { *dice.pick(&[401, 401, 401, 403, 400, 422]) } else { *dice.pick(&[401, 403, 200, 200, 302, 422]) },
-            success: if api { *dice.pick(&[200, 200, 201]) } else { *dice.pick(&[302, 302, 303, 200]) },
+            failure: if api {
+                dice.pick(&[401, 401, 401, 403, 400, 422])
+            } else {
+                dice.pick(&[401, 403, 200, 200, 302, 422])
+            },
+            success: if api {
+                dice.pick(&[200, 200, 201])
+            } else {
+                dice.pick(&[302, 302, 303, 200])
+            },
             path,
             latency: dice.spread(0.03, 0.8),
+            payload: dice.magnitude(35, 900),
+            right: dice.spread(50.0, 5000.0),
+            wrong: dice.spread(40.0, 9000.0),
         }
     }
 }
@@ -371,7 +461,9 @@ mod tests {
         let mut site = Site::draw(&mut dice);
         site.keeps_old_assets = false;
         site.deploy = Some(100.0);
-        let status = |at, version| site.asset(&mut Dice::new(1, 1), at, Asset::Shared(0), version, false).status;
+        let status = |at, version| {
+            site.asset(&mut Dice::new(1, 1), at, Asset::Shared(0), version, false).status
+        };
         assert_eq!((status(50.0, 0), status(150.0, 0), status(150.0, 1)), (200, 404, 200));
     }
 }

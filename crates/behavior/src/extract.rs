@@ -1,0 +1,125 @@
+//! The feature vector of one moment: the profile, and the groups around it.
+
+use crate::facts::Facts;
+use crate::groups::{GroupView, SiteView};
+use crate::math::{ln_1p, log2};
+use crate::network::NetworkView;
+use crate::profile::{HORIZONS, Profile};
+use crate::schema::{COUNT, Features, index as i};
+
+/// What surrounds a client at one request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings {
+    /// The whole site.
+    pub site: SiteView,
+    /// The request's route.
+    pub route: GroupView,
+    /// Everybody with the same fingerprint.
+    pub agent: GroupView,
+    /// The client's network.
+    pub network: NetworkView,
+}
+
+/// A ratio above its expectation, drawn to 0 while there is little evidence.
+fn excess(seen: f32, expected: f32, outcomes: f32) -> f32 {
+    const PRIOR: f32 = 4.0;
+    (seen - expected) / (outcomes + PRIOR)
+}
+
+/// log2 of a rate now against a rate before, drawn to 0 while both are small.
+fn surge(now: f32, before: f32) -> f32 {
+    log2((now + 1.0) / (before + 1.0))
+}
+
+/// The features of a client whose profile has observed the request.
+#[must_use]
+pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Features {
+    let mut x = [0.0; COUNT];
+    let [ten, minute, ten_minutes, hour] = profile.counts;
+    let per_minute = |count: f32, tau: f32| count * 60.0 / tau;
+    x[i::RATE_10S] = per_minute(ten, HORIZONS[0]);
+    x[i::RATE_1M] = per_minute(minute, HORIZONS[1]);
+    x[i::RATE_10M] = per_minute(ten_minutes, HORIZONS[2]);
+    x[i::RATE_1H] = per_minute(hour, HORIZONS[3]);
+    x[i::PAGES_1M] = profile.pages;
+    x[i::BURST] = x[i::RATE_10S] / x[i::RATE_10M].max(0.1);
+    x[i::GAP_MEAN] = profile.gap_mean;
+    let variance = profile.gap_square - profile.gap_mean * profile.gap_mean;
+    x[i::GAP_DEVIATION] = variance.max(0.0).sqrt();
+    x[i::AGE] = ln_1p(facts.time.since(profile.first_seen()).as_secs_f32());
+    #[allow(clippy::cast_precision_loss)]
+    {
+        x[i::REQUESTS] = ln_1p(profile.requests() as f32);
+        x[i::OUTCOMES] = ln_1p(profile.outcomes() as f32);
+    }
+
+    let tally = &profile.tally;
+    x[i::ERROR_EXCESS] = excess(tally.error, tally.expected.error, tally.outcomes);
+    x[i::AUTH_EXCESS] = excess(tally.auth, tally.expected.auth, tally.outcomes);
+    x[i::MISSING_EXCESS] = excess(tally.missing, tally.expected.missing, tally.outcomes);
+    x[i::SERVER_ERROR_RATIO] = tally.server / (tally.outcomes + 1.0);
+    x[i::AUTH_FAILURES] = tally.auth;
+    x[i::RESPONSE] = tally.response;
+    x[i::LATENCY_EXCESS] = tally.latency_excess;
+
+    x[i::ROUTES_DISTINCT] = profile.routes.estimate();
+    x[i::PATHS_DISTINCT] = profile.paths.estimate();
+    x[i::IDS_DISTINCT] = profile.ids.estimate();
+    x[i::USERS_DISTINCT] = profile.users.estimate();
+    x[i::AGENTS_DISTINCT] = profile.agents.estimate();
+
+    let shares = &profile.shares;
+    let site = &around.site;
+    x[i::PATH_NOVELTY] = shares.novel;
+    x[i::SURPRISE] = shares.surprise - site.surprise.0;
+    x[i::TRANSITION_SURPRISE] = shares.step - site.surprise.1;
+    x[i::ASSET_SHARE] = shares.asset;
+    x[i::PAGE_SHARE] = shares.page;
+    x[i::API_SHARE] = shares.api;
+    x[i::WRITE_SHARE] = shares.write;
+    x[i::ODD_METHOD_SHARE] = shares.odd_method;
+    x[i::REFERER_SHARE] = shares.referer;
+    x[i::REFERER_CHAIN] = shares.chain;
+    x[i::ID_SHARE] = shares.id;
+    x[i::ID_WALKING] = shares.walking;
+    x[i::ODD_PATH_SHARE] = shares.odd_path;
+    x[i::DENIED_SHARE] = shares.denied;
+    x[i::PERSISTENCE] = shares.persisted;
+    x[i::PAYLOAD] = shares.payload;
+    x[i::DEPTH] = shares.depth;
+
+    x[i::REPUTATION] = f32::from(facts.reputation);
+    x[i::AGENT_KIND] = f32::from(profile.agent_kind() as u8);
+    // On a site whose assets live elsewhere, pages without assets say nothing.
+    let expects_assets = (site.assets * 3.0).min(1.0);
+    x[i::BARE_PAGES] = ln_1p(f32::from(profile.bare_pages)) * expects_assets;
+    x[i::CREDENTIALED] = f32::from(u8::from(profile.credentialed()));
+
+    x[i::NETWORK_CLIENTS] = around.network.clients;
+    x[i::NETWORK_RATE] = around.network.rate;
+    x[i::NETWORK_ERROR_EXCESS] = around.network.error_excess;
+
+    let (hour_span, minute_span) = site.span;
+    let usual = |group: &GroupView| group.hour * minute_span / hour_span;
+    let site_usual = usual(&site.group).max(1e-3);
+    let agent_share = (around.agent.minute + 0.5) / (site.group.minute + 8.0);
+    let agent_usual = (usual(&around.agent) + 0.5) / (site_usual + 8.0);
+    x[i::AGENT_SURGE] = log2(agent_share.max(1e-6) / agent_usual.max(1e-6));
+    x[i::AGENT_NEWCOMERS] = around.agent.newcomers;
+    x[i::AGENT_ERROR_EXCESS] = (around.agent.ratios.error - site.group.ratios.error)
+        * (around.agent.outcomes / (around.agent.outcomes + 8.0));
+    x[i::ROUTE_SURGE] = surge(around.route.minute, usual(&around.route));
+    x[i::ROUTE_NEWCOMERS] = around.route.newcomers;
+    x[i::ROUTE_ERROR_RATIO] = around.route.ratios.error;
+    x[i::SITE_SURGE] = surge(site.group.minute, site_usual);
+    x[i::SITE_NEWCOMERS] = site.group.newcomers;
+    x[i::SITE_SHARE] = minute / site.group.minute.max(minute + 8.0);
+
+    for value in &mut x {
+        // Nothing above divides by zero, but a model must never meet what is not a number.
+        if !value.is_finite() {
+            *value = 0.0;
+        }
+    }
+    x
+}

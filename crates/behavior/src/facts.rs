@@ -1,0 +1,62 @@
+//! What one request says by itself, worked out once, before any profile is touched.
+
+use crate::agent::{AgentKind, fingerprint};
+use crate::path::{Target, read, referer_page};
+use crate::record::{Method, Request};
+use crate::routes::{Route, RouteTable};
+use tidegate_limiter::Timestamp;
+
+/// The facts of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// When it arrived.
+    pub time: Timestamp,
+    /// Its method.
+    pub method: Method,
+    /// Its target, read.
+    pub target: Target,
+    /// Its route.
+    pub route: Route,
+    /// The fingerprint of what sent it.
+    pub fingerprint: u64,
+    /// What its user agent claims to be.
+    pub agent_kind: AgentKind,
+    /// The page that its referer names, if it has one.
+    pub referer: Option<u32>,
+    /// The user that it names, hashed.
+    pub user: Option<u32>,
+    /// Whether a credential names the client.
+    pub credentialed: bool,
+    /// The size of its payload in bytes.
+    pub payload: u64,
+    /// What lists say of its address: −1 good, 0 unknown, 1 hosting or proxy, 2 hostile.
+    pub reputation: i8,
+}
+
+impl Facts {
+    /// Works out the facts of a request.
+    #[must_use]
+    pub fn of(request: &Request<'_>, routes: &RouteTable, reputation: i8) -> Self {
+        let target = read(request.path);
+        Self {
+            time: request.time,
+            method: request.method,
+            route: routes.find(request.method, &target),
+            target,
+            fingerprint: fingerprint(request),
+            agent_kind: AgentKind::of(request.user_agent),
+            referer: referer_page(request.referer),
+            #[allow(clippy::cast_possible_truncation)]
+            user: request.user.map(|user| crate::hash(user.as_bytes()) as u32),
+            credentialed: request.credential.is_some(),
+            payload: request.payload,
+            reputation,
+        }
+    }
+
+    /// Whether the method is one that pages and programs rarely use.
+    #[must_use]
+    pub const fn odd_method(&self) -> bool {
+        matches!(self.method, Method::Head | Method::Options | Method::Other)
+    }
+}

@@ -1,0 +1,520 @@
+//! What clients share: decayed statistics of routes, fingerprints and the whole site.
+//!
+//! A hot route is written at every request by every thread, so requests and outcomes are first
+//! noted in a stripe of the writing thread and folded in by batches; readers load plain atomics.
+//! What a reader sees is at most one batch or [`MAX_LAG`] old, and the same for the same input
+//! when one thread drives the engine, as replay, training and tests do.
+
+use crate::math::{decay, log2};
+use crate::routes::{MAX_ROUTES, RouteId};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use tidegate_limiter::Timestamp;
+
+const MINUTE: f32 = 60.0;
+const TEN_MINUTES: f32 = 600.0;
+const HOUR: f32 = 3600.0;
+const BATCH: usize = 32;
+/// Threads write to this many stripes.
+pub const STRIPES: usize = 16;
+/// How old a note may get before the next one of its stripe folds it in, nanoseconds.
+pub const MAX_LAG: u64 = 250_000_000;
+/// How many fingerprints are told apart.
+pub const MAX_AGENTS: usize = 2048;
+const AGENT_WAYS: usize = 4;
+const PAIRS: usize = 16_384;
+
+/// The place of a fingerprint, below [`MAX_AGENTS`].
+pub type AgentId = u16;
+
+/// One note of a batch.
+#[derive(Clone, Copy, Debug)]
+pub enum Note {
+    /// A request was seen.
+    Request {
+        /// Its route.
+        route: RouteId,
+        /// The client's route before it; 0 when this is its first.
+        previous: RouteId,
+        /// Its fingerprint.
+        agent: u64,
+        /// Whether the client is new.
+        newcomer: bool,
+        /// Whether it asked for an asset.
+        asset: bool,
+        /// Bits of surprise of the route, and of the step from the route before.
+        surprise: (f32, f32),
+    },
+    /// An outcome was learned.
+    Outcome {
+        /// The request's route.
+        route: RouteId,
+        /// Its fingerprint.
+        agent: u64,
+        /// The status code.
+        status: u16,
+        /// What this client's outcomes may still teach about everybody, 0..1.
+        weight: f32,
+        /// ln(1 + milliseconds), when the duration is known.
+        latency: Option<f32>,
+    },
+}
+
+/// Error ratios of a group lately, 0..1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Ratios {
+    /// 4xx.
+    pub error: f32,
+    /// 401 and 403.
+    pub auth: f32,
+    /// 404, 405 and 410.
+    pub missing: f32,
+}
+
+/// Statistics of one group, read without a lock.
+#[derive(Default)]
+#[repr(align(64))]
+struct Group {
+    at: AtomicU64,
+    minute: AtomicF32,
+    hour: AtomicF32,
+    newcomers: AtomicF32,
+    ten_minutes: AtomicF32,
+    outcomes: AtomicF32,
+    error: AtomicF32,
+    auth: AtomicF32,
+    missing: AtomicF32,
+    latency: AtomicF32,
+    timed: AtomicF32,
+}
+
+#[derive(Default)]
+struct AtomicF32(AtomicU32);
+
+impl AtomicF32 {
+    fn get(&self) -> f32 {
+        f32::from_bits(self.0.load(Ordering::Relaxed))
+    }
+    fn set(&self, value: f32) {
+        self.0.store(value.to_bits(), Ordering::Relaxed);
+    }
+    fn add(&self, value: f32) {
+        self.set(self.get() + value);
+    }
+    fn scale(&self, by: f32) {
+        self.set(self.get() * by);
+    }
+}
+
+/// A group's numbers at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GroupView {
+    /// Requests, decayed over a minute.
+    pub minute: f32,
+    /// Requests, decayed over an hour.
+    pub hour: f32,
+    /// Share of requests of the last ten minutes that came from new clients.
+    pub newcomers: f32,
+    /// Weight of the outcomes behind the ratios.
+    pub outcomes: f32,
+    /// The error ratios.
+    pub ratios: Ratios,
+    /// Mean of ln(1 + milliseconds); `None` when never timed.
+    pub latency: Option<f32>,
+}
+
+impl Group {
+    /// Decays everything to `now`; only the writer calls it.
+    fn advance(&self, now: u64) {
+        let before = self.at.load(Ordering::Relaxed);
+        if now <= before {
+            return;
+        }
+        let dt = seconds(now - before);
+        self.at.store(now, Ordering::Relaxed);
+        self.minute.scale(decay(dt, MINUTE));
+        self.hour.scale(decay(dt, HOUR));
+        let ten = decay(dt, TEN_MINUTES);
+        for count in [
+            &self.newcomers,
+            &self.ten_minutes,
+            &self.outcomes,
+            &self.error,
+            &self.auth,
+            &self.missing,
+            &self.latency,
+            &self.timed,
+        ] {
+            count.scale(ten);
+        }
+    }
+
+    fn request(&self, now: u64, newcomer: bool) {
+        self.advance(now);
+        self.minute.add(1.0);
+        self.hour.add(1.0);
+        self.ten_minutes.add(1.0);
+        if newcomer {
+            self.newcomers.add(1.0);
+        }
+    }
+
+    fn outcome(&self, now: u64, status: u16, weight: f32, latency: Option<f32>) {
+        self.advance(now);
+        self.outcomes.add(weight);
+        if (400..500).contains(&status) && status != 429 {
+            self.error.add(weight);
+        }
+        match status {
+            401 | 403 => self.auth.add(weight),
+            404 | 405 | 410 => self.missing.add(weight),
+            _ => {}
+        }
+        if let Some(latency) = latency {
+            self.latency.add(latency * weight);
+            self.timed.add(weight);
+        }
+    }
+
+    fn view(&self, now: u64) -> GroupView {
+        let at = self.at.load(Ordering::Relaxed);
+        let mut view = GroupView {
+            minute: self.minute.get(),
+            hour: self.hour.get(),
+            newcomers: self.newcomers.get() / self.ten_minutes.get().max(1.0),
+            outcomes: self.outcomes.get(),
+            ratios: Ratios::default(),
+            latency: None,
+        };
+        // A ratio's two halves decay alike: only counts need to be brought to now, and those only
+        // when the group is quiet.
+        if now.saturating_sub(at) > 1_000_000_000 {
+            let dt = seconds(now - at);
+            view.minute *= decay(dt, MINUTE);
+            view.hour *= decay(dt, HOUR);
+            view.outcomes *= decay(dt, TEN_MINUTES);
+        }
+        let weight = self.outcomes.get().max(1e-3);
+        view.ratios = Ratios {
+            error: self.error.get() / weight,
+            auth: self.auth.get() / weight,
+            missing: self.missing.get() / weight,
+        };
+        let timed = self.timed.get();
+        if timed > 0.5 {
+            view.latency = Some(self.latency.get() / timed);
+        }
+        view
+    }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn seconds(nanos: u64) -> f32 {
+    nanos as f32 * 1e-9
+}
+
+struct AgentSlot {
+    tag: AtomicU32,
+    group: Group,
+}
+
+#[derive(Default)]
+struct Stripe {
+    notes: Vec<(Timestamp, Note)>,
+}
+
+#[repr(align(128))]
+#[derive(Default)]
+struct Padded<T>(T);
+
+/// Everything that clients share.
+pub struct Groups {
+    stripes: Box<[Padded<Mutex<Stripe>>]>,
+    folding: Mutex<()>,
+    routes: Box<[Group]>,
+    agents: Box<[AgentSlot]>,
+    site: Group,
+    first: AtomicU64,
+    assets: AtomicF32,
+    surprise: [AtomicF32; 2],
+    leaving: Box<[AtomicF32]>,
+    pairs: Box<[AtomicF32]>,
+    transitions: AtomicU32,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self {
+            stripes: (0..STRIPES).map(|_| Padded::default()).collect(),
+            folding: Mutex::new(()),
+            routes: (0..MAX_ROUTES).map(|_| Group::default()).collect(),
+            agents: (0..MAX_AGENTS)
+                .map(|_| AgentSlot { tag: AtomicU32::new(0), group: Group::default() })
+                .collect(),
+            site: Group::default(),
+            first: AtomicU64::new(0),
+            assets: AtomicF32::default(),
+            surprise: [AtomicF32::default(), AtomicF32::default()],
+            leaving: (0..MAX_ROUTES).map(|_| AtomicF32::default()).collect(),
+            pairs: (0..PAIRS).map(|_| AtomicF32::default()).collect(),
+            transitions: AtomicU32::new(0),
+        }
+    }
+}
+
+/// The site as a whole at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SiteView {
+    /// Its counts and ratios.
+    pub group: GroupView,
+    /// How much of an hour, and of a minute, was seen: seconds that decayed counts stand for.
+    pub span: (f32, f32),
+    /// Share of requests for assets, 0..1.
+    pub assets: f32,
+    /// Mean bits of surprise of a route (the entropy of the mix), and of a step between two.
+    pub surprise: (f32, f32),
+}
+
+impl Groups {
+    /// Notes something; now and then folds the stripe's notes into the groups.
+    pub fn note(&self, now: Timestamp, note: Note) {
+        let mut stripe = self.stripes[stripe_of_thread()].0.lock();
+        stripe.notes.push((now, note));
+        let oldest = stripe.notes.first().map_or(now, |(time, _)| *time);
+        if stripe.notes.len() >= BATCH || now.nanos_since(oldest) > MAX_LAG {
+            let _writer = self.folding.lock();
+            for (time, note) in &stripe.notes {
+                self.fold(time.as_nanos(), note);
+            }
+            stripe.notes.clear();
+        }
+    }
+
+    /// The site now.
+    #[must_use]
+    pub fn site(&self, now: Timestamp) -> SiteView {
+        let first = match self.first.load(Ordering::Relaxed) {
+            0 => now.as_nanos(),
+            first => first,
+        };
+        let age = seconds(now.as_nanos().saturating_sub(first)).max(1.0);
+        SiteView {
+            group: self.site.view(now.as_nanos()),
+            span: (span(age, HOUR), span(age, MINUTE)),
+            assets: self.assets.get(),
+            surprise: (self.surprise[0].get(), self.surprise[1].get()),
+        }
+    }
+
+    /// A route now.
+    #[must_use]
+    pub fn route(&self, route: RouteId, now: Timestamp) -> GroupView {
+        self.routes[usize::from(route) % MAX_ROUTES].view(now.as_nanos())
+    }
+
+    /// A fingerprint now; nothing is known of one that has no slot.
+    #[must_use]
+    pub fn agent(&self, fingerprint: u64, now: Timestamp) -> GroupView {
+        self.agent_slot(fingerprint)
+            .map_or_else(GroupView::default, |s| s.group.view(now.as_nanos()))
+    }
+
+    /// Bits of surprise at a route, given only the site's mix, and given the route before.
+    #[must_use]
+    pub fn surprise(
+        &self,
+        route: RouteId,
+        previous: RouteId,
+        site: &SiteView,
+        view: &GroupView,
+    ) -> (f32, f32) {
+        let total = site.group.hour.max(1.0);
+        let p = (view.hour + 0.5) / (total + 16.0);
+        let alone = -log2(p);
+        if previous == 0 {
+            return (alone, site.surprise.1);
+        }
+        let pair = self.pairs[pair_slot(previous, route)].get();
+        let leaving = self.leaving[usize::from(previous) % MAX_ROUTES].get();
+        // Back-off to the mix where the step was rarely seen (Witten-Bell with a fixed weight).
+        (alone, -log2((pair + 8.0 * p) / (leaving.max(pair) + 8.0)))
+    }
+
+    fn agent_slot(&self, fingerprint: u64) -> Option<&AgentSlot> {
+        let (set, tag) = agent_place(fingerprint);
+        self.agents[set..set + AGENT_WAYS].iter().find(|s| s.tag.load(Ordering::Relaxed) == tag)
+    }
+
+    /// The slot of a fingerprint, taken from the rarest of its set when it has none.
+    fn agent_slot_for(&self, fingerprint: u64, now: u64) -> &AgentSlot {
+        if let Some(slot) = self.agent_slot(fingerprint) {
+            return slot;
+        }
+        let (set, tag) = agent_place(fingerprint);
+        let ways = &self.agents[set..set + AGENT_WAYS];
+        let mut rarest = &ways[0];
+        let mut least = f32::INFINITY;
+        for slot in ways {
+            let hour = slot.group.view(now).hour;
+            if hour < least {
+                (rarest, least) = (slot, hour);
+            }
+        }
+        let group = &rarest.group;
+        rarest.tag.store(tag, Ordering::Relaxed);
+        group.at.store(now, Ordering::Relaxed);
+        for count in [
+            &group.minute,
+            &group.hour,
+            &group.newcomers,
+            &group.ten_minutes,
+            &group.outcomes,
+            &group.error,
+            &group.auth,
+            &group.missing,
+            &group.latency,
+            &group.timed,
+        ] {
+            count.set(0.0);
+        }
+        rarest
+    }
+
+    fn fold(&self, now: u64, note: &Note) {
+        if self.first.load(Ordering::Relaxed) == 0 {
+            self.first.store(now, Ordering::Relaxed);
+        }
+        match *note {
+            Note::Request { route, previous, agent, newcomer, asset, surprise } => {
+                self.site.request(now, newcomer);
+                self.routes[usize::from(route) % MAX_ROUTES].request(now, newcomer);
+                self.agent_slot_for(agent, now).group.request(now, newcomer);
+                let seen = self.site.hour.get();
+                let pace = 1.0 / seen.clamp(1.0, 4096.0);
+                let towards = |mean: &AtomicF32, x: f32| mean.add((x - mean.get()) * pace);
+                towards(&self.assets, f32::from(u8::from(asset)));
+                towards(&self.surprise[0], surprise.0);
+                if previous != 0 {
+                    towards(&self.surprise[1], surprise.1);
+                    self.step(previous, route);
+                }
+            }
+            Note::Outcome { route, agent, status, weight, latency } => {
+                self.site.outcome(now, status, weight, latency);
+                self.routes[usize::from(route) % MAX_ROUTES].outcome(now, status, weight, latency);
+                if let Some(slot) = self.agent_slot(agent) {
+                    slot.group.outcome(now, status, weight, latency);
+                }
+            }
+        }
+    }
+
+    fn step(&self, previous: RouteId, route: RouteId) {
+        self.pairs[pair_slot(previous, route)].add(1.0);
+        self.leaving[usize::from(previous) % MAX_ROUTES].add(1.0);
+        // Old habits fade: all counts are halved every 65 536 steps.
+        if self.transitions.fetch_add(1, Ordering::Relaxed) % 65_536 == 65_535 {
+            for count in self.pairs.iter().chain(&self.leaving) {
+                count.scale(0.5);
+            }
+        }
+    }
+}
+
+/// The seconds that a decayed count stands for when only `age` seconds were seen.
+fn span(age: f32, tau: f32) -> f32 {
+    tau * (1.0 - decay(age, tau)).max(1.0 / tau)
+}
+
+fn pair_slot(previous: RouteId, route: RouteId) -> usize {
+    #[allow(clippy::cast_possible_truncation)]
+    let hash = crate::mix(u64::from(previous), u64::from(route)) as usize;
+    hash % PAIRS
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn agent_place(fingerprint: u64) -> (usize, u32) {
+    let set = fingerprint as usize % (MAX_AGENTS / AGENT_WAYS) * AGENT_WAYS;
+    (set, ((fingerprint >> 32) as u32).max(1))
+}
+
+/// The stripe of the calling thread, below [`STRIPES`].
+pub fn stripe_of_thread() -> usize {
+    use std::cell::Cell;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    thread_local!(static MINE: Cell<usize> = const { Cell::new(usize::MAX) });
+    MINE.with(|mine| {
+        if mine.get() == usize::MAX {
+            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) as usize % STRIPES);
+        }
+        mine.get()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(route: RouteId, previous: RouteId, agent: u64) -> Note {
+        Note::Request {
+            route,
+            previous,
+            agent,
+            newcomer: false,
+            asset: false,
+            surprise: (1.0, 1.0),
+        }
+    }
+
+    fn outcome(route: RouteId, status: u16) -> Note {
+        Note::Outcome { route, agent: 9, status, weight: 1.0, latency: Some(3.0) }
+    }
+
+    #[test]
+    fn rates_decay_and_ratios_stay() {
+        let groups = Groups::default();
+        let start = 1_000;
+        for i in 0..640u64 {
+            let now =
+                Timestamp::from_nanos(Timestamp::from_secs(start).as_nanos() + i * 100_000_000);
+            groups.note(now, request(3, 1, 9));
+            groups.note(now, outcome(3, if i % 4 == 0 { 404 } else { 200 }));
+        }
+        let now = Timestamp::from_secs(start + 64);
+        let view = groups.route(3, now);
+        assert!((300.0..640.0).contains(&view.minute), "{view:?}");
+        assert!((view.ratios.missing - 0.25).abs() < 0.05, "{view:?}");
+        assert!((view.latency.unwrap() - 3.0).abs() < 0.01);
+        let later = groups.route(3, Timestamp::from_secs(start + 664));
+        assert!(later.minute < 0.1 && later.hour > 400.0, "{later:?}");
+        assert!((later.ratios.missing - view.ratios.missing).abs() < 1e-3);
+        assert!(groups.agent(9, now).minute > 300.0);
+        assert!(groups.agent(10, now).minute == 0.0);
+    }
+
+    #[test]
+    fn a_usual_step_surprises_less_than_a_rare_one() {
+        let groups = Groups::default();
+        let now = Timestamp::from_secs(5);
+        for i in 0..3_200u64 {
+            let (from, to) = if i % 2 == 0 { (1, 2) } else { (2, 1) };
+            groups.note(now, request(to, from, i % 7));
+        }
+        let site = groups.site(now);
+        let usual = groups.surprise(2, 1, &site, &groups.route(2, now));
+        let rare = groups.surprise(5, 1, &site, &groups.route(5, now));
+        assert!(usual.0 < 1.5 && usual.1 < 0.3, "{usual:?}");
+        assert!(rare.0 > 8.0 && rare.1 > 8.0, "{rare:?}");
+    }
+
+    #[test]
+    fn fingerprints_are_bounded_and_the_common_one_stays() {
+        let groups = Groups::default();
+        let now = Timestamp::from_secs(5);
+        for i in 0..100_000u64 {
+            groups.note(now, request(1, 0, crate::mix(i, 77)));
+            groups.note(now, request(1, 0, 0x1234_5678_9abc_def0));
+        }
+        assert!(groups.agent(0x1234_5678_9abc_def0, now).hour > 90_000.0);
+    }
+}

@@ -1,0 +1,130 @@
+//! Everything remembered beside the clients themselves: routes, groups and networks.
+
+use crate::extract::Surroundings;
+use crate::facts::Facts;
+use crate::groups::{Groups, Note, Ratios};
+use crate::math::ln_1p;
+use crate::network::Network;
+use crate::path::Kind;
+use crate::profile::Profile;
+use crate::record::{Method, Outcome, Request};
+use crate::routes::{RouteId, RouteTable};
+use tidegate_limiter::{Key, Store, Timestamp};
+
+/// The memory of a site.
+pub struct Memory {
+    /// Route templates.
+    pub routes: RouteTable,
+    groups: Groups,
+    networks: Store<Network>,
+}
+
+/// What must be kept of a request until its outcome is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The client's network.
+    pub network: Key,
+    /// The request's route.
+    pub route: RouteId,
+    /// The request's fingerprint.
+    pub fingerprint: u64,
+}
+
+impl Memory {
+    /// A memory for at most this many networks.
+    #[must_use]
+    pub fn new(networks: usize) -> Self {
+        Self {
+            routes: RouteTable::default(),
+            groups: Groups::default(),
+            networks: Store::new(networks),
+        }
+    }
+
+    /// The facts of a request.
+    #[must_use]
+    pub fn facts(&self, request: &Request<'_>, reputation: i8) -> Facts {
+        Facts::of(request, &self.routes, reputation)
+    }
+
+    /// What surrounds a client at this request; counts the request for its network.
+    #[must_use]
+    pub fn surroundings(&self, facts: &Facts, client: Key, network: Key) -> Surroundings {
+        let now = facts.time;
+        Surroundings {
+            site: self.groups.site(now),
+            route: self.groups.route(facts.route.id, now),
+            agent: self.groups.agent(facts.fingerprint, now),
+            network: self.networks.with(network, now, |entry| entry.observe(client, now)),
+        }
+    }
+
+    /// Lets a profile take in the request and notes it for the groups.
+    pub fn observe(&self, profile: &mut Profile, facts: &Facts, around: &Surroundings) -> Note {
+        let previous = profile.last_route();
+        let surprise = self.groups.surprise(facts.route.id, previous, &around.site, &around.route);
+        profile.observe(facts, surprise);
+        Note::Request {
+            route: facts.route.id,
+            previous,
+            agent: facts.fingerprint,
+            newcomer: profile.is_newcomer(facts.time),
+            asset: facts.target.kind == Kind::Asset,
+            surprise,
+        }
+    }
+
+    /// Hands a note to the groups; never while a client's entry is locked.
+    pub fn note(&self, now: Timestamp, note: Note) {
+        self.groups.note(now, note);
+    }
+
+    /// What a route gives everybody. Of a route that nobody ever reached with success nothing can
+    /// be expected but what the site gives as a whole: else scanners would set their own standard.
+    #[must_use]
+    pub fn expected(&self, route: RouteId, known: bool, now: Timestamp) -> (Ratios, Option<f32>) {
+        const PRIOR: f32 = 8.0;
+        let site = self.groups.site(now).group;
+        if !known {
+            return (site.ratios, None);
+        }
+        let view = self.groups.route(route, now);
+        let towards =
+            |own: f32, all: f32| (own * view.outcomes + all * PRIOR) / (view.outcomes + PRIOR);
+        let ratios = Ratios {
+            error: towards(view.ratios.error, site.ratios.error),
+            auth: towards(view.ratios.auth, site.ratios.auth),
+            missing: towards(view.ratios.missing, site.ratios.missing),
+        };
+        (ratios, view.latency)
+    }
+
+    /// Learns an outcome for the network and the groups; `weight` is how much it may teach.
+    pub fn learn(
+        &self,
+        trace: &Trace,
+        outcome: &Outcome,
+        expected: Ratios,
+        weight: f32,
+        now: Timestamp,
+    ) {
+        self.networks.with(trace.network, now, |entry| entry.learn(outcome.status, expected, now));
+        let latency = outcome.duration.map(|duration| ln_1p(duration.as_secs_f32() * 1e3));
+        self.groups.note(
+            now,
+            Note::Outcome {
+                route: trace.route,
+                agent: trace.fingerprint,
+                status: outcome.status,
+                weight,
+                latency,
+            },
+        );
+    }
+
+    /// Learns the route of a request whose outcome is known.
+    pub fn learn_route(&self, method: Method, path: &str, status: u16) {
+        let target = crate::path::read(path);
+        self.routes.learn(method, &target, path, (200..400).contains(&status));
+    }
+}

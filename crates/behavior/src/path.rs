@@ -1,0 +1,310 @@
+//! One pass over a request target: segments and ids, asset or page or API, and marks of a probe.
+
+use memchr::{memchr, memmem};
+
+/// What kind of thing a path asks for; what the three cost may differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A document that a person reads.
+    #[default]
+    Page,
+    /// A call by a program.
+    Api,
+    /// A script, style sheet, image, font or other part of a page.
+    Asset,
+}
+
+/// Most segments that are looked at; deeper ones count for depth alone.
+pub const MAX_SEGMENTS: usize = 8;
+
+/// What one segment is, for its route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Segment {
+    /// A word of the site's own.
+    Literal(u64),
+    /// A number, with its value.
+    Number(u64),
+    /// A UUID, hash, date, token or file name with a digest in it.
+    #[default]
+    Opaque,
+}
+
+/// What a request target says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Target {
+    /// The first segments.
+    pub segments: [Segment; MAX_SEGMENTS],
+    /// How many of them there are.
+    pub len: u8,
+    /// All segments, those beyond the first included.
+    pub depth: u8,
+    /// What it asks for.
+    pub kind: Kind,
+    /// A hash of the path without its query.
+    pub page: u32,
+    /// A hash of path and query.
+    pub whole: u32,
+    /// The id in it: the last number of the path, else the first of the query; an opaque
+    /// segment's hash in the upper half otherwise.
+    pub id: Option<u64>,
+    /// Whether the id is a number, so that "the next one" means something.
+    pub numeric_id: bool,
+    /// Whether it looks like a probe: traversal, dot files, injection, foreign technology.
+    pub odd: bool,
+}
+
+const ASSETS: [&[u8]; 28] = [
+    b"js",
+    b"mjs",
+    b"css",
+    b"map",
+    b"png",
+    b"jpg",
+    b"jpeg",
+    b"gif",
+    b"svg",
+    b"ico",
+    b"webp",
+    b"avif",
+    b"bmp",
+    b"woff",
+    b"woff2",
+    b"ttf",
+    b"otf",
+    b"eot",
+    b"mp4",
+    b"webm",
+    b"mp3",
+    b"ogg",
+    b"wav",
+    b"m4a",
+    b"m3u8",
+    b"ts",
+    b"wasm",
+    b"webmanifest",
+];
+
+/// Endings that give away a search for leftovers and other people's software. A site that really
+/// serves them loses nothing: the mark is one weak feature among many, and a share at that.
+const ODD_ENDINGS: [&[u8]; 16] = [
+    b"bak", b"sql", b"old", b"swp", b"env", b"ini", b"cfg", b"conf", b"config", b"log", b"cgi",
+    b"asp", b"jsp", b"pem", b"key", b"save",
+];
+
+const ODD_PARTS: [&[u8]; 14] = [
+    b"../",
+    b"..%",
+    b"%2e%2e",
+    b"%00",
+    b"/etc/",
+    b"%3c",
+    b"<",
+    b"union",
+    b"select%20",
+    b"select+",
+    b"${",
+    b"%27",
+    b"'",
+    b"cmd=",
+];
+
+/// Reads the path (and query) of a request target; anything at all is accepted.
+#[must_use]
+pub fn read(target: &str) -> Target {
+    let bytes = target.as_bytes();
+    let end = memchr(b'?', bytes).unwrap_or(bytes.len());
+    let (path, query) = bytes.split_at(end);
+    let mut out = Target { page: low(crate::hash(path)), ..Target::default() };
+    out.whole = if query.is_empty() { out.page } else { low(crate::hash(bytes)) };
+
+    let mut api = false;
+    let mut last: &[u8] = b"";
+    for part in path.split(|&b| b == b'/').filter(|part| !part.is_empty()) {
+        last = part;
+        out.depth = out.depth.saturating_add(1);
+        api |= is_api_word(part);
+        out.odd |= part[0] == b'.' && part != b".well-known";
+        if usize::from(out.len) < MAX_SEGMENTS {
+            let segment = read_segment(part);
+            match segment {
+                Segment::Number(n) => (out.id, out.numeric_id) = (Some(n), true),
+                Segment::Opaque if !out.numeric_id => {
+                    out.id = Some(crate::hash(part) | 1 << 63);
+                }
+                Segment::Opaque | Segment::Literal(_) => {}
+            }
+            out.segments[usize::from(out.len)] = segment;
+            out.len += 1;
+        }
+    }
+    if out.id.is_none() && !query.is_empty() {
+        out.id = query_number(query);
+        out.numeric_id = out.id.is_some();
+    }
+    let ending = memchr::memrchr(b'.', last).map_or(&b""[..], |dot| &last[dot + 1..]);
+    let asset = !ending.is_empty() && ASSETS.iter().any(|a| a.eq_ignore_ascii_case(ending));
+    out.kind = match (asset, api) {
+        (true, _) => Kind::Asset,
+        (false, true) => Kind::Api,
+        (false, false) if ending.eq_ignore_ascii_case(b"json") => Kind::Api,
+        (false, false) => Kind::Page,
+    };
+    if !asset {
+        out.odd |= ODD_ENDINGS.iter().any(|odd| odd.eq_ignore_ascii_case(ending));
+        out.odd |= last.last() == Some(&b'~');
+        out.odd |= bytes.first() != Some(&b'/') && !bytes.starts_with(b"http");
+        out.odd |= ODD_PARTS.iter().any(|odd| contains(bytes, odd));
+    }
+    out
+}
+
+/// The hash of the page that a `Referer` names (its path, without host and query); `None` when
+/// the field names none.
+#[must_use]
+pub fn referer_page(referer: &str) -> Option<u32> {
+    let bytes = referer.as_bytes();
+    if bytes.is_empty() || bytes == b"-" {
+        return None;
+    }
+    let after_scheme = memmem::find(bytes, b"://").map_or(bytes, |at| {
+        let rest = &bytes[at + 3..];
+        memchr(b'/', rest).map_or(&b"/"[..], |slash| &rest[slash..])
+    });
+    let end = memchr::memchr2(b'?', b'#', after_scheme).unwrap_or(after_scheme.len());
+    Some(low(crate::hash(&after_scheme[..end])))
+}
+
+#[allow(clippy::cast_possible_truncation)]
+const fn low(hash: u64) -> u32 {
+    (hash ^ (hash >> 32)) as u32
+}
+
+fn is_api_word(part: &[u8]) -> bool {
+    match part {
+        b"api" | b"graphql" | b"rpc" | b"rest" | b"ajax" | b"_api" => true,
+        [b'v', digits @ ..] => {
+            !digits.is_empty() && digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    }
+}
+
+/// A segment is a value and no word when it is a number, or long and full of digits, or a UUID.
+fn read_segment(part: &[u8]) -> Segment {
+    let mut digits = 0usize;
+    let mut dashes = 0usize;
+    let mut hex = true;
+    let mut value = 0u64;
+    for &b in part {
+        if b.is_ascii_digit() {
+            digits += 1;
+            value = value.wrapping_mul(10).wrapping_add(u64::from(b - b'0'));
+        } else if b == b'-' || b == b'_' {
+            dashes += 1;
+        } else if !b.is_ascii_hexdigit() {
+            hex = false;
+        }
+    }
+    if digits == part.len() {
+        return if digits <= 19 { Segment::Number(value) } else { Segment::Opaque };
+    }
+    let letters = part.len() - digits - dashes;
+    let opaque = (hex && digits > 0 && part.len() >= 8 && (letters > 0 || digits >= 8))
+        || (part.len() >= 16 && digits >= 4 && dashes * 6 < part.len())
+        || (part.len() >= 6 && digits * 3 >= part.len() * 2)
+        || part.len() > 48;
+    if opaque { Segment::Opaque } else { Segment::Literal(crate::hash(part)) }
+}
+
+/// The first number that is a whole value of the query: `?page=7`, `?id=12&x=y`.
+fn query_number(query: &[u8]) -> Option<u64> {
+    query[1..].split(|&b| b == b'&').take(6).find_map(|pair| {
+        let value = &pair[memchr(b'=', pair)? + 1..];
+        if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        Some(value.iter().fold(0u64, |n, b| n * 10 + u64::from(b - b'0')))
+    })
+}
+
+fn contains(haystack: &[u8], lower: &[u8]) -> bool {
+    let Some(&first) = lower.first() else { return true };
+    let upper = first.to_ascii_uppercase();
+    let mut from = 0;
+    while let Some(at) = memchr::memchr2(first, upper, &haystack[from..]) {
+        let start = from + at;
+        match haystack.get(start..start + lower.len()) {
+            Some(part) if part.eq_ignore_ascii_case(lower) => return true,
+            Some(_) => from = start + 1,
+            None => return false,
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn kinds() {
+        for (path, kind) in [
+            ("/", Kind::Page),
+            ("/about.html", Kind::Page),
+            ("/app.9f8e7d.js", Kind::Asset),
+            ("/x/logo.PNG?v=3", Kind::Asset),
+            ("/api/orders/7", Kind::Api),
+            ("/v2/orders", Kind::Api),
+            ("/data.json", Kind::Api),
+            ("/vote", Kind::Page),
+        ] {
+            assert_eq!(read(path).kind, kind, "{path}");
+        }
+    }
+
+    #[test]
+    fn ids_are_values_and_words_are_words() {
+        let opaque = |path| read(path).segments[1] == Segment::Opaque;
+        assert!(opaque("/o/550e8400-e29b-41d4-a716-446655440000"));
+        assert!(opaque("/o/d41d8cd98f00b204e9800998ecf8427e"));
+        assert!(opaque("/o/2024-05-17"));
+        assert!(!opaque("/o/red-wool-jumper"));
+        assert!(!opaque("/o/v2"));
+        assert!(!opaque("/o/checkout"));
+        assert_eq!(read("/o/1234").segments[1], Segment::Number(1234));
+        assert_eq!(read("/o/1234/items").id, Some(1234));
+        assert_eq!(read("/list?page=7").id, Some(7));
+        assert!(read("/list?q=shoes").id.is_none());
+    }
+
+    #[test]
+    fn probes_are_odd_and_pages_are_not() {
+        for path in ["/.env", "/a/../../etc/passwd", "/x?id=1%27+or", "/backup.sql", "/?a=${jndi}"]
+        {
+            assert!(read(path).odd, "{path}");
+        }
+        for path in ["/", "/.well-known/security.txt", "/search?q=red+shoes", "/a.b/c.js"] {
+            assert!(!read(path).odd, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_referer_names_the_page_that_it_came_from() {
+        let page = |path| Some(read(path).page);
+        assert_eq!(referer_page("https://shop.example/cart?x=1"), page("/cart?y=2"));
+        assert_eq!(referer_page("https://shop.example"), page("/"));
+        assert_eq!(referer_page("-"), None);
+        assert_eq!(referer_page(""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read(path in "\\PC{0,200}") {
+            let target = read(&path);
+            prop_assert!(usize::from(target.len) <= MAX_SEGMENTS);
+            let _ = referer_page(&path);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! What is remembered of one client: about two hundred bytes, updated in place at every request.
+
+use crate::agent::AgentKind;
+use crate::facts::Facts;
+use crate::groups::Ratios;
+use crate::math::{decay, ln_1p};
+use crate::path::Kind;
+use crate::record::Outcome;
+use crate::routes::RouteId;
+use crate::sketch::Distinct;
+use tidegate_limiter::Timestamp;
+
+/// Time constants of the decayed counts, seconds.
+pub(crate) const HORIZONS: [f32; 4] = [10.0, 60.0, 600.0, 3600.0];
+/// Sketches forget half of what they hold this often, seconds.
+const SKETCH_EPOCH: u64 = 600;
+/// A client is new for this long, seconds.
+pub const NEWCOMER_SECONDS: u64 = 600;
+/// Shares are means over about this many requests.
+const WINDOW: f32 = 64.0;
+/// Largest step between two ids that counts as walking.
+const WALK: u64 = 8;
+
+/// Shares of requests with some property: running means over the last requests.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shares {
+    pub asset: f32,
+    pub page: f32,
+    pub api: f32,
+    pub write: f32,
+    pub odd_method: f32,
+    pub referer: f32,
+    pub chain: f32,
+    pub novel: f32,
+    pub id: f32,
+    pub walking: f32,
+    pub odd_path: f32,
+    pub denied: f32,
+    pub persisted: f32,
+    pub surprise: f32,
+    pub step: f32,
+    pub payload: f32,
+    pub depth: f32,
+}
+
+/// Outcomes, decayed over ten minutes, beside what the same routes give everybody.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub outcomes: f32,
+    pub error: f32,
+    pub auth: f32,
+    pub missing: f32,
+    pub server: f32,
+    pub expected: Ratios,
+    pub response: f32,
+    pub latency_excess: f32,
+}
+
+/// The profile of one client.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    last: Timestamp,
+    first_seconds: u32,
+    requests: u32,
+    learned: u32,
+    told_to_wait_until: u32,
+    pub(crate) counts: [f32; 4],
+    pub(crate) pages: f32,
+    pub(crate) gap_mean: f32,
+    pub(crate) gap_square: f32,
+    pub(crate) shares: Shares,
+    pub(crate) tally: Tally,
+    pub(crate) paths: Distinct<4>,
+    pub(crate) routes: Distinct<2>,
+    pub(crate) ids: Distinct<2>,
+    pub(crate) users: Distinct<1>,
+    pub(crate) agents: Distinct<1>,
+    visited: [u32; 4],
+    last_id: u64,
+    last_id_route: RouteId,
+    last_route: RouteId,
+    pub(crate) bare_pages: u16,
+    visited_at: u8,
+    agent_kind: AgentKind,
+    credentialed: bool,
+    denied_lately: bool,
+}
+
+impl Profile {
+    /// A client that was never seen before `now`.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            last: now,
+            first_seconds: u32::try_from(now.as_secs()).unwrap_or(u32::MAX),
+            requests: 0,
+            learned: 0,
+            told_to_wait_until: 0,
+            counts: [0.0; 4],
+            pages: 0.0,
+            gap_mean: 0.0,
+            gap_square: 0.0,
+            shares: Shares::default(),
+            tally: Tally::default(),
+            paths: Distinct::default(),
+            routes: Distinct::default(),
+            ids: Distinct::default(),
+            users: Distinct::default(),
+            agents: Distinct::default(),
+            visited: [0; 4],
+            last_id: 0,
+            last_id_route: 0,
+            last_route: 0,
+            bare_pages: 0,
+            visited_at: 0,
+            agent_kind: AgentKind::None,
+            credentialed: false,
+            denied_lately: false,
+        }
+    }
+
+    /// When the client was last seen.
+    #[must_use]
+    pub const fn last_seen(&self) -> Timestamp {
+        self.last
+    }
+
+    /// When the client was first seen, to the second.
+    #[must_use]
+    pub const fn first_seen(&self) -> Timestamp {
+        Timestamp::from_secs(self.first_seconds as u64)
+    }
+
+    /// Requests seen, saturating.
+    #[must_use]
+    pub const fn requests(&self) -> u32 {
+        self.requests
+    }
+
+    /// Outcomes learned, saturating.
+    #[must_use]
+    pub const fn outcomes(&self) -> u32 {
+        self.learned
+    }
+
+    /// What the client's user agent claims to be.
+    #[must_use]
+    pub const fn agent_kind(&self) -> AgentKind {
+        self.agent_kind
+    }
+
+    /// Whether a credential names the client.
+    #[must_use]
+    pub const fn credentialed(&self) -> bool {
+        self.credentialed
+    }
+
+    /// The route of the request before the one observed last; 0 when there was none.
+    #[must_use]
+    pub const fn last_route(&self) -> RouteId {
+        self.last_route
+    }
+
+    /// Whether the client is new at `now`.
+    #[must_use]
+    pub fn is_newcomer(&self, now: Timestamp) -> bool {
+        now.as_secs().saturating_sub(u64::from(self.first_seconds)) < NEWCOMER_SECONDS
+    }
+
+    /// Whether the client was told, before `now`, to wait until after it.
+    #[must_use]
+    pub fn told_to_wait(&self, now: Timestamp) -> bool {
+        self.denied_lately && now.as_secs() < u64::from(self.told_to_wait_until)
+    }
+
+    /// How many requests of one client may still teach the others: the weight falls as its own
+    /// outcomes pile up, so that nobody's errors become what is normal.
+    #[must_use]
+    pub fn lesson_weight(&self, risk: f32) -> f32 {
+        (1.0 - risk).max(0.0) * 20.0 / (20.0 + self.tally.outcomes)
+    }
+
+    /// Takes in a request. `surprise` holds the bits of its route and of the step to it.
+    pub fn observe(&mut self, facts: &Facts, surprise: (f32, f32)) {
+        let now = facts.time;
+        self.advance(now);
+        self.requests = self.requests.saturating_add(1);
+        for count in &mut self.counts {
+            *count += 1.0;
+        }
+        let asset = facts.target.kind == Kind::Asset;
+        if !asset {
+            self.pages += 1.0;
+        }
+        self.agent_kind = facts.agent_kind;
+        self.credentialed = facts.credentialed;
+
+        #[allow(clippy::cast_precision_loss)]
+        let pace = 1.0 / (self.requests as f32).min(WINDOW);
+        let flag = |set: bool| f32::from(u8::from(set));
+        let novelty = self.paths.novelty_weight();
+        let novel = self.paths.add(facts.target.whole);
+        let walks = self.walk(facts);
+        let chained = facts.referer.is_some_and(|page| self.visited.contains(&page));
+        let persisted = self.told_to_wait(now);
+        let shares = &mut self.shares;
+        let towards = |mean: &mut f32, x: f32| *mean += (x - *mean) * pace;
+        towards(&mut shares.asset, flag(asset));
+        towards(&mut shares.page, flag(facts.target.kind == Kind::Page));
+        towards(&mut shares.api, flag(facts.target.kind == Kind::Api));
+        towards(&mut shares.write, flag(facts.method.writes()));
+        towards(&mut shares.odd_method, flag(facts.odd_method()));
+        towards(&mut shares.referer, flag(facts.referer.is_some()));
+        towards(&mut shares.chain, flag(chained));
+        towards(&mut shares.novel, if novel { novelty } else { 0.0 });
+        towards(&mut shares.id, flag(facts.target.id.is_some()));
+        towards(&mut shares.walking, flag(walks));
+        towards(&mut shares.odd_path, flag(facts.target.odd));
+        towards(&mut shares.persisted, flag(persisted));
+        towards(&mut shares.surprise, surprise.0);
+        towards(&mut shares.step, surprise.1);
+        towards(&mut shares.depth, f32::from(facts.target.depth));
+        #[allow(clippy::cast_precision_loss)]
+        towards(&mut shares.payload, ln_1p(facts.payload as f32));
+
+        self.routes.add(u32::from(facts.route.id).wrapping_mul(0x9e37_79b9) >> 8);
+        if let Some(user) = facts.user {
+            self.users.add(user);
+        }
+        #[allow(clippy::cast_possible_truncation)]
+        self.agents.add((facts.fingerprint >> 20) as u32);
+        if asset {
+            self.bare_pages = 0;
+        } else {
+            if facts.agent_kind == AgentKind::Browser && !facts.method.writes() {
+                self.bare_pages = self.bare_pages.saturating_add(1);
+            }
+            if !self.visited.contains(&facts.target.page) {
+                self.visited[usize::from(self.visited_at % 4)] = facts.target.page;
+                self.visited_at = self.visited_at.wrapping_add(1);
+            }
+        }
+        self.last_route = facts.route.id;
+    }
+
+    /// Notes what was answered; `wait_seconds` is what a denial's `Retry-After` said.
+    pub fn decided(&mut self, denied: bool, wait_seconds: u64) {
+        #[allow(clippy::cast_precision_loss)]
+        let pace = 1.0 / (self.requests.max(1) as f32).min(WINDOW);
+        self.shares.denied += (f32::from(u8::from(denied)) - self.shares.denied) * pace;
+        self.denied_lately = denied;
+        if denied {
+            let until = self.last.as_secs().saturating_add(wait_seconds);
+            self.told_to_wait_until = u32::try_from(until).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Learns an outcome. `expected` is what the route gives everybody, `usual` its ln(1 + ms).
+    pub fn learn(&mut self, outcome: &Outcome, expected: Ratios, usual: Option<f32>) {
+        self.learned = self.learned.saturating_add(1);
+        let flag = |set: bool| f32::from(u8::from(set));
+        let status = outcome.status;
+        let tally = &mut self.tally;
+        tally.outcomes += 1.0;
+        // What the limiter itself denied is no behaviour of the client's.
+        tally.error += flag((400..500).contains(&status) && status != 429);
+        tally.auth += flag(matches!(status, 401 | 403));
+        tally.missing += flag(matches!(status, 404 | 405 | 410));
+        tally.server += flag(status >= 500);
+        tally.expected.error += expected.error;
+        tally.expected.auth += expected.auth;
+        tally.expected.missing += expected.missing;
+        #[allow(clippy::cast_precision_loss)]
+        let pace = 1.0 / (self.learned as f32).min(WINDOW);
+        #[allow(clippy::cast_precision_loss)]
+        let bytes = ln_1p(outcome.bytes as f32);
+        tally.response += (bytes - tally.response) * pace;
+        if let (Some(duration), Some(usual)) = (outcome.duration, usual) {
+            let excess = ln_1p(duration.as_secs_f32() * 1e3) - usual;
+            tally.latency_excess += (excess - tally.latency_excess) * pace;
+        }
+    }
+
+    fn advance(&mut self, now: Timestamp) {
+        let nanos = now.nanos_since(self.last);
+        #[allow(clippy::cast_precision_loss)]
+        let dt = nanos as f32 * 1e-9;
+        if self.requests > 0 {
+            let gap = ln_1p(dt * 1e3);
+            #[allow(clippy::cast_precision_loss)]
+            let pace = 1.0 / (self.requests as f32).min(WINDOW);
+            self.gap_mean += (gap - self.gap_mean) * pace;
+            self.gap_square += (gap * gap - self.gap_square) * pace;
+        }
+        if nanos == 0 {
+            return;
+        }
+        let kept = HORIZONS.map(|tau| decay(dt, tau));
+        for (count, kept) in self.counts.iter_mut().zip(kept) {
+            *count *= kept;
+        }
+        self.pages *= kept[1];
+        let tally = &mut self.tally;
+        for count in [
+            &mut tally.outcomes,
+            &mut tally.error,
+            &mut tally.auth,
+            &mut tally.missing,
+            &mut tally.server,
+            &mut tally.expected.error,
+            &mut tally.expected.auth,
+            &mut tally.expected.missing,
+        ] {
+            *count *= kept[2];
+        }
+        let (before, epoch) = (self.last.as_secs() / SKETCH_EPOCH, now.as_secs() / SKETCH_EPOCH);
+        if epoch != before {
+            let phase = epoch % 2 == 0;
+            for _ in 0..(epoch - before).min(2) {
+                self.forget(phase);
+            }
+            if epoch - before > 1 {
+                self.forget(!phase);
+            }
+        }
+        self.last = now;
+    }
+
+    fn forget(&mut self, phase: bool) {
+        self.paths.halve(phase);
+        self.routes.halve(phase);
+        self.ids.halve(phase);
+        self.users.halve(phase);
+        self.agents.halve(phase);
+    }
+
+    /// Whether the request's id follows the one before on the same route; remembers the id.
+    fn walk(&mut self, facts: &Facts) -> bool {
+        let Some(id) = facts.target.id else { return false };
+        #[allow(clippy::cast_possible_truncation)]
+        self.ids.add(crate::mix(id, 3) as u32);
+        let step = id.abs_diff(self.last_id);
+        let walks = facts.target.numeric_id
+            && self.last_id_route == facts.route.id
+            && (1..=WALK).contains(&step);
+        (self.last_id, self.last_id_route) = (id, facts.route.id);
+        walks
+    }
+}

@@ -1,0 +1,282 @@
+//! Route templates learned from traffic: `/orders/{id}`, at most [`MAX_ROUTES`] of them.
+//!
+//! A route is a method class and the path's segments, with values (numbers, UUIDs, digests)
+//! replaced by `{id}`. A word becomes a route of its own only once a request for it has
+//! *succeeded*, so a scanner's guesses make none; and a place with more than [`MAX_CHILDREN`]
+//! words below it takes the rest together as `{word}`, so slugs can't fill the table.
+//!
+//! Look-ups take no lock: nodes are written once, under a mutex, and never removed.
+
+use crate::path::{Segment, Target};
+use crate::record::Method;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+/// Most routes that are told apart; those beyond share route 0.
+pub const MAX_ROUTES: usize = 2048;
+/// Most words that one place of the site may have as children.
+pub const MAX_CHILDREN: u32 = 64;
+
+const SLOTS: usize = 16_384;
+const FILL: u32 = (SLOTS / 2) as u32;
+const ROOT: u64 = 0x726f_6f74;
+const WORD: u64 = 0x2a77;
+const ID: u64 = 0x2a69;
+
+/// The number of a route, below [`MAX_ROUTES`]; 0 is "any other".
+pub type RouteId = u16;
+
+#[derive(Default)]
+struct Node {
+    /// The hash of the path so far; 0 is a free slot.
+    hash: AtomicU64,
+    children: AtomicU32,
+    /// The route that ends here, plus one; 0 while none does.
+    route: AtomicU16,
+}
+
+/// Where a request belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Its route.
+    pub id: RouteId,
+    /// Whether every word of its path has been part of a request that succeeded.
+    pub known: bool,
+}
+
+/// The routes of a site.
+pub struct RouteTable {
+    nodes: Box<[Node]>,
+    writer: Mutex<Writer>,
+}
+
+struct Writer {
+    used: u32,
+    names: Vec<String>,
+}
+
+impl Default for RouteTable {
+    fn default() -> Self {
+        Self {
+            nodes: (0..SLOTS).map(|_| Node::default()).collect(),
+            writer: Mutex::new(Writer { used: 0, names: vec!["(other)".into()] }),
+        }
+    }
+}
+
+impl RouteTable {
+    /// The route of a request, without learning anything.
+    #[must_use]
+    pub fn find(&self, method: Method, target: &Target) -> Route {
+        let mut hash = ROOT;
+        let mut known = true;
+        for &segment in &target.segments[..usize::from(target.len)] {
+            hash = match segment {
+                Segment::Number(_) | Segment::Opaque => crate::mix(hash, ID),
+                Segment::Literal(word) => {
+                    let child = crate::mix(hash, word);
+                    if self.node(child).is_some() {
+                        child
+                    } else {
+                        known = false;
+                        crate::mix(hash, WORD)
+                    }
+                }
+            };
+        }
+        let end = self.node(crate::mix(hash, class(method)));
+        match end.map_or(0, |node| node.route.load(Ordering::Acquire)) {
+            0 => Route { id: 0, known: false },
+            route => Route { id: route - 1, known },
+        }
+    }
+
+    /// Learns the route of a request. `trusted` says that the request succeeded: only then do its
+    /// words become part of the site; else it teaches no more than the places that hold `{word}`.
+    pub fn learn(&self, method: Method, target: &Target, path: &str, trusted: bool) {
+        let route = self.find(method, target);
+        if route.known || (!trusted && route.id != 0) {
+            return;
+        }
+        let mut writer = self.writer.lock();
+        let mut hash = ROOT;
+        let mut name = String::new();
+        let words = path.split('?').next().unwrap_or("").split('/').filter(|w| !w.is_empty());
+        for (&segment, word) in target.segments[..usize::from(target.len)].iter().zip(words) {
+            let parent = hash;
+            let (child, text) = match segment {
+                Segment::Number(_) | Segment::Opaque => (crate::mix(parent, ID), "{id}"),
+                Segment::Literal(literal) => {
+                    let child = crate::mix(parent, literal);
+                    if self.node(child).is_some() || (trusted && self.adopt(&mut writer, parent)) {
+                        (child, word)
+                    } else {
+                        (crate::mix(parent, WORD), "{word}")
+                    }
+                }
+            };
+            if !self.insert(&mut writer, child) {
+                return;
+            }
+            name.push('/');
+            name.push_str(text);
+            hash = child;
+        }
+        let end = crate::mix(hash, class(method));
+        if writer.names.len() >= MAX_ROUTES || !self.insert(&mut writer, end) {
+            return;
+        }
+        let Some(node) = self.node(end) else { return };
+        if node.route.load(Ordering::Acquire) == 0
+            && let Ok(number) = u16::try_from(writer.names.len() + 1)
+        {
+            let path = if name.is_empty() { "/" } else { name.as_str() };
+            writer.names.push(format!("{} {path}", class_name(method)));
+            node.route.store(number, Ordering::Release);
+        }
+    }
+
+    /// The template of a route, as a person writes it.
+    #[must_use]
+    pub fn name(&self, route: RouteId) -> String {
+        let writer = self.writer.lock();
+        writer.names.get(usize::from(route)).cloned().unwrap_or_default()
+    }
+
+    /// How many routes are told apart, "any other" included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.writer.lock().names.len()
+    }
+
+    /// Whether no route was learned yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() <= 1
+    }
+
+    fn node(&self, hash: u64) -> Option<&Node> {
+        let mut slot = start(hash);
+        loop {
+            let node = &self.nodes[slot % SLOTS];
+            match node.hash.load(Ordering::Acquire) {
+                0 => return None,
+                found if found == hash => return Some(node),
+                _ => slot += 1,
+            }
+        }
+    }
+
+    /// Counts one more word below `parent`, if it may have one.
+    fn adopt(&self, writer: &mut Writer, parent: u64) -> bool {
+        if !self.insert(writer, parent) {
+            return false;
+        }
+        let Some(node) = self.node(parent) else { return false };
+        node.children.fetch_add(1, Ordering::Relaxed) < MAX_CHILDREN
+    }
+
+    fn insert(&self, writer: &mut Writer, hash: u64) -> bool {
+        if self.node(hash).is_some() {
+            return true;
+        }
+        // Half of the slots stay free, so a probe is short and always ends.
+        if writer.used >= FILL {
+            return false;
+        }
+        let mut slot = start(hash);
+        while self.nodes[slot % SLOTS].hash.load(Ordering::Acquire) != 0 {
+            slot += 1;
+        }
+        self.nodes[slot % SLOTS].hash.store(hash, Ordering::Release);
+        writer.used += 1;
+        true
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)]
+const fn start(hash: u64) -> usize {
+    hash as usize % SLOTS
+}
+
+const fn class(method: Method) -> u64 {
+    match method {
+        Method::Get | Method::Head => 1,
+        Method::Post => 2,
+        Method::Put | Method::Patch => 3,
+        Method::Delete => 4,
+        Method::Options | Method::Other => 5,
+    }
+}
+
+const fn class_name(method: Method) -> &'static str {
+    match method {
+        Method::Get | Method::Head => "GET",
+        Method::Post => "POST",
+        Method::Put | Method::Patch => "PUT",
+        Method::Delete => "DELETE",
+        Method::Options | Method::Other => "OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::read;
+
+    fn learn(table: &RouteTable, path: &str, ok: bool) -> RouteId {
+        table.learn(Method::Get, &read(path), path, ok);
+        table.find(Method::Get, &read(path)).id
+    }
+
+    #[test]
+    fn values_share_a_template() {
+        let table = RouteTable::default();
+        let a = learn(&table, "/orders/17", true);
+        assert_eq!(learn(&table, "/orders/9000?x=1", true), a);
+        assert_eq!(table.name(a), "GET /orders/{id}");
+        assert_ne!(learn(&table, "/orders/17/items", true), a);
+        let post = table.find(Method::Post, &read("/orders/17"));
+        assert_eq!(post.id, 0, "another method is another route");
+    }
+
+    #[test]
+    fn guesses_make_no_routes() {
+        let table = RouteTable::default();
+        learn(&table, "/shop", true);
+        let before = table.len();
+        for i in 0..1000 {
+            let guess = format!(
+                "/guess-{}",
+                char::from(b'a' + (i % 26) as u8).to_string().repeat(1 + i / 26)
+            );
+            learn(&table, &guess, false);
+            assert!(!table.find(Method::Get, &read(&guess)).known);
+        }
+        assert_eq!(table.len(), before + 1, "all guesses share /{{word}}");
+        assert!(table.find(Method::Get, &read("/shop")).known);
+    }
+
+    #[test]
+    fn slugs_collapse_and_the_table_is_bounded() {
+        let table = RouteTable::default();
+        let word = |i: usize| -> String {
+            (0..6).map(|k| char::from(b'a' + ((i / 26usize.pow(k)) % 26) as u8)).collect()
+        };
+        for i in 0..1000 {
+            learn(&table, &format!("/p/{}", word(i)), true);
+        }
+        let slug = table.find(Method::Get, &read(&format!("/p/{}", word(999))));
+        assert_eq!(table.name(slug.id), "GET /p/{word}");
+        assert!(table.len() < 100, "{}", table.len());
+        for i in 0..100 {
+            for j in 0..100 {
+                for k in 0..10 {
+                    learn(&table, &format!("/{}/{}/{}", word(i), word(j), word(k)), true);
+                }
+            }
+        }
+        assert!(table.len() <= MAX_ROUTES);
+        assert!(table.find(Method::Get, &read("/never/seen/before/by/anybody")).id < 2048);
+    }
+}

@@ -1,0 +1,229 @@
+//! The path of one request: identify, observe, features, score, decide, limit.
+//!
+//! Nothing here waits, allocates in the steady state, or fails.
+
+use crate::client::Client;
+use crate::decision::{Action, Decision, RuleRef, Ticket};
+use crate::engine::Engine;
+use crate::policy::{Listing, Mode};
+use crate::rules::Held;
+use crate::snapshot::{Identity, Snapshot};
+use std::time::Duration;
+use tidegate_behavior::extract::extract;
+use tidegate_behavior::facts::Facts;
+use tidegate_behavior::memory::Trace;
+use tidegate_behavior::{Features, Request};
+use tidegate_limiter::{Admission, Quota, Timestamp};
+use tidegate_models::Model;
+
+impl Engine {
+    /// Decides one request.
+    pub fn check(&self, request: &Request<'_>) -> Decision {
+        let now = request.time;
+        let snapshot = self.current.load();
+        let who = snapshot.identify(request, &self.keys);
+        let facts = self.memory.facts(request, snapshot.reputation(request));
+        let around = self.memory.surroundings(&facts, who.client, who.network);
+        let (decision, note) = self.clients.with(who.client, now, |client| {
+            let idle = client.seen(&who, now);
+            let note = self.memory.observe(&mut client.profile, &facts, &around);
+            let features = extract(&client.profile, &facts, &around);
+            let score = score(&snapshot, &features);
+            let learned = client.learned(&snapshot, request, score, idle, &who);
+            let held = self.limit(&snapshot, request, &who, &facts, client, &learned);
+            let decision = decision(&snapshot, request, &who, &facts, features, &learned, &held);
+            client.answered(&decision);
+            (decision, note)
+        });
+        self.memory.note(now, note);
+        self.counters.decided(&decision);
+        self.remember_unknown(decision, request)
+    }
+
+    /// Holds the request against its learned limit and every static rule, all or nothing.
+    fn limit(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request<'_>,
+        who: &Identity,
+        facts: &Facts,
+        client: &mut Client,
+        learned: &Learned<'_>,
+    ) -> Held {
+        let now = request.time;
+        let cost = snapshot.costs[facts.target.kind as usize];
+        let own = match learned.limit {
+            Limited::Not => Admission::UNLIMITED,
+            Limited::Closed(retry_after) => Admission {
+                admitted: false,
+                limit: 0,
+                remaining: 0,
+                retry_after,
+                reset_after: retry_after,
+                wait: Duration::ZERO,
+            },
+            Limited::To(quota) => client.bucket.peek(quota, cost, now),
+        };
+        let mut held = Held { rule: learned.rule, admission: own, permit: 0 };
+        if own.admitted && learned.rule != RuleRef::AllowList && !snapshot.policy.rules.is_empty() {
+            held = self.hold_against_rules(snapshot, request, who, facts, held);
+        }
+        if let Limited::To(quota) = learned.limit {
+            if held.admission.admitted {
+                client.bucket.commit(quota, cost, now);
+            } else {
+                client.bucket.settle(quota, now);
+            }
+        }
+        held
+    }
+
+    /// Keeps the path of a route yet unknown until its outcome says whether it exists.
+    fn remember_unknown(&self, mut decision: Decision, request: &Request<'_>) -> Decision {
+        if !decision.ticket.known && (decision.allowed || decision.shadow) {
+            decision.ticket.pending = self.paths.put(request.method, request.path);
+        }
+        decision
+    }
+}
+
+/// What the learned side says: how the client is limited, and why.
+pub(crate) struct Learned<'a> {
+    pub action: Action,
+    pub risk: f32,
+    pub limit: Limited<'a>,
+    pub rule: RuleRef,
+    pub scored: bool,
+}
+
+/// How a client is limited.
+pub(crate) enum Limited<'a> {
+    Not,
+    Closed(Duration),
+    To(&'a Quota),
+}
+
+impl Limited<'_> {
+    #[allow(clippy::cast_possible_truncation)]
+    fn per_minute(&self) -> f32 {
+        match self {
+            Self::Not => f32::INFINITY,
+            Self::Closed(_) => 0.0,
+            Self::To(quota) => (quota.cells_per_second() * 60.0) as f32,
+        }
+    }
+}
+
+/// The model's probability of abuse; `None` without a model, or when it gives no number.
+fn score(snapshot: &Snapshot, features: &Features) -> Option<f32> {
+    let model = snapshot.model.as_ref().filter(|_| snapshot.policy.adaptive.enabled)?;
+    let score = model.score_one(features);
+    score.is_finite().then(|| score.clamp(0.0, 1.0))
+}
+
+impl Client {
+    /// Notes who the client is; answers how long it was away, in seconds.
+    fn seen(&mut self, who: &Identity, now: Timestamp) -> f32 {
+        self.name = who.name;
+        now.since(self.profile.last_seen()).as_secs_f32()
+    }
+
+    /// Turns the score into the client's limit; lists and overrides come before it.
+    fn learned<'a>(
+        &mut self,
+        snapshot: &'a Snapshot,
+        request: &Request<'_>,
+        score: Option<f32>,
+        idle: f32,
+        who: &Identity,
+    ) -> Learned<'a> {
+        let now = request.time;
+        let policy = &snapshot.policy.adaptive;
+        let mut learned = Learned {
+            action: Action::Allow,
+            risk: 0.0,
+            limit: Limited::To(&policy.tiers.new),
+            rule: RuleRef::Adaptive,
+            scored: score.is_some(),
+        };
+        if let Some(score) = score {
+            self.standing.update(score, who.client, idle, now, policy);
+            learned.limit = match self.standing.quota(policy, &snapshot.ladder) {
+                Some(quota) => Limited::To(quota),
+                None => Limited::Closed(Duration::from_secs(
+                    u64::from(self.standing.blocked_for(now)).max(1),
+                )),
+            };
+            learned.action = self.standing.action;
+            learned.risk = self.standing.risk;
+        }
+        let listed = snapshot.listing(request);
+        if let Some(set) = snapshot.override_of(who.client) {
+            learned.rule = RuleRef::Override;
+            learned.action = Action::Allow;
+            learned.limit = set.quota.as_ref().map_or(Limited::Not, Limited::To);
+        }
+        match listed {
+            Some(Listing::Allow) => {
+                (learned.rule, learned.action) = (RuleRef::AllowList, Action::Allow);
+                learned.limit = Limited::Not;
+            }
+            Some(Listing::Deny) => {
+                (learned.rule, learned.action) = (RuleRef::DenyList, Action::Block);
+                learned.limit = Limited::Closed(policy.block_for.max(Duration::from_secs(1)));
+            }
+            None => {}
+        }
+        learned
+    }
+
+    /// Notes what was answered.
+    fn answered(&mut self, decision: &Decision) {
+        let wait = decision.retry_after.as_secs();
+        self.profile.decided(!decision.allowed, wait);
+        self.limit_per_min = decision.limit_per_min;
+        let count = if decision.allowed { &mut self.allowed } else { &mut self.denied };
+        *count = count.saturating_add(1);
+    }
+}
+
+fn decision(
+    snapshot: &Snapshot,
+    request: &Request<'_>,
+    who: &Identity,
+    facts: &Facts,
+    features: Features,
+    learned: &Learned<'_>,
+    held: &Held,
+) -> Decision {
+    let admission = &held.admission;
+    Decision {
+        allowed: admission.admitted,
+        shadow: !admission.admitted && snapshot.policy.mode == Mode::Shadow,
+        action: learned.action,
+        risk: learned.risk,
+        anomaly: None,
+        limit_per_min: learned.limit.per_minute(),
+        rule: held.rule,
+        limit: admission.limit,
+        remaining: admission.remaining,
+        reset_after: admission.reset_after,
+        retry_after: admission.retry_after,
+        wait: admission.wait,
+        ticket: Ticket {
+            client: who.client,
+            trace: Trace {
+                network: who.network,
+                route: facts.route.id,
+                fingerprint: facts.fingerprint,
+            },
+            known: facts.route.known,
+            admitted: admission.admitted,
+            pending: 0,
+            permit: held.permit,
+        },
+        time: request.time,
+        features,
+        scored: learned.scored,
+    }
+}

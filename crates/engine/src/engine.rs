@@ -1,0 +1,216 @@
+//! The engine: what is kept between requests, and the path that one request takes through it.
+
+use crate::client::Client;
+use crate::decision::{Action, Decision, RuleRef, Ticket};
+use crate::pending::{Paths, Permits};
+use crate::policy::Policy;
+use crate::rules::RuleState;
+use crate::snapshot::Snapshot;
+use crate::stats::{Counters, Stats};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use tidegate_behavior::Outcome;
+use tidegate_behavior::memory::Memory;
+use tidegate_limiter::{KeyHasher, Store, Timestamp};
+use tidegate_models::{AnyModel, Model, ModelError, words};
+
+/// What an engine is made of beside its policy.
+pub struct Setup {
+    /// Most clients tracked at once; the state of colder ones is forgotten, of penalised ones last.
+    pub capacity: usize,
+    /// The secret of keys and jitter: the same secret gives the same decisions.
+    pub secret: [u64; 2],
+    /// The classifier; `None` leaves a classic rate limiter.
+    pub model: Option<AnyModel>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { capacity: 1_000_000, secret: [0x7469, 0x6465], model: None }
+    }
+}
+
+/// Decides requests and learns from their outcomes. Shared by all threads.
+pub struct Engine {
+    pub(crate) current: ArcSwap<Snapshot>,
+    pub(crate) keys: KeyHasher,
+    pub(crate) clients: Store<Client>,
+    pub(crate) rules: Store<RuleState>,
+    pub(crate) memory: Memory,
+    pub(crate) paths: Paths,
+    pub(crate) permits: Permits,
+    pub(crate) counters: Counters,
+}
+
+/// The model that comes with this version, trained on simulated traffic.
+const DEFAULT_MODEL: &[u8] = include_bytes!("../model/default.tgmd");
+
+/// A client as an operator sees it.
+#[derive(Clone, Debug)]
+pub struct ClientView {
+    /// Its address, or a hash of its credential.
+    pub name: String,
+    /// Smoothed risk, 0..1.
+    pub risk: f32,
+    /// The limit that applied last, requests a minute.
+    pub limit_per_min: f32,
+    /// What was decided last.
+    pub action: Action,
+    /// Requests let through.
+    pub allowed: u64,
+    /// Requests denied.
+    pub denied: u64,
+    /// When it was last seen.
+    pub last_seen: Timestamp,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+}
+
+impl Engine {
+    /// An engine that knows nothing of anybody yet.
+    #[must_use]
+    pub fn new(policy: Policy, setup: Setup) -> Self {
+        let keys = KeyHasher::new(setup.secret[0], setup.secret[1]);
+        let model = setup.model.map(Arc::new);
+        Self {
+            current: ArcSwap::from_pointee(Snapshot::new(Arc::new(policy), model, &keys)),
+            keys,
+            clients: Store::new(setup.capacity),
+            rules: Store::new(setup.capacity),
+            memory: Memory::new((setup.capacity / 4).max(1024)),
+            paths: Paths::default(),
+            permits: Permits::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The classifier that comes with this version.
+    ///
+    /// # Errors
+    /// When the file built into this binary is of another schema than its code: a build error.
+    pub fn default_model() -> Result<AnyModel, ModelError> {
+        tidegate_models::file::load(DEFAULT_MODEL).map(|(model, _)| model)
+    }
+
+    /// Publishes another policy; the state of every client is kept.
+    pub fn reload(&self, policy: Policy) {
+        let model = self.current.load().model.clone();
+        let next = Snapshot::new(Arc::new(policy), model, &self.keys);
+        self.current.store(Arc::new(next));
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.current.load().policy.clone()
+    }
+
+    /// Takes in what became of a request. Call it once for each request that was passed on.
+    pub fn outcome(&self, ticket: &Ticket, outcome: &Outcome, now: Timestamp) {
+        self.release(ticket);
+        self.counters.outcome();
+        if let Some((method, path)) = self.paths.take(ticket.pending) {
+            self.memory.learn_route(method, &path, outcome.status);
+        }
+        let (expected, usual) = self.memory.expected(ticket.trace.route, ticket.known, now);
+        // A client that was evicted meanwhile is not brought back for an outcome.
+        let weight = self.clients.update(ticket.client, |client| {
+            let weight = client.profile.lesson_weight(client.standing.risk);
+            client.profile.learn(outcome, expected, usual);
+            weight
+        });
+        let weight = weight.unwrap_or(0.0);
+        self.memory.learn(&ticket.trace, outcome, expected, weight, now);
+    }
+
+    /// Releases the permits of concurrency rules; [`Engine::outcome`] does so itself.
+    pub fn release(&self, ticket: &Ticket) {
+        for held in self.permits.take(ticket.permit) {
+            self.rules.update(held.key, |rule| {
+                rule.state.release(held.cost, held.charged);
+            });
+        }
+    }
+
+    /// The name of the rule that answered.
+    #[must_use]
+    pub fn rule_name(&self, rule: RuleRef) -> String {
+        match rule {
+            RuleRef::Adaptive => "adaptive".into(),
+            RuleRef::AllowList => "allow-list".into(),
+            RuleRef::DenyList => "deny-list".into(),
+            RuleRef::Override => "override".into(),
+            RuleRef::Static(at) => self
+                .current
+                .load()
+                .policy
+                .rules
+                .get(usize::from(at))
+                .map_or_else(|| format!("rule {at}"), |rule| rule.name.clone()),
+        }
+    }
+
+    /// Why a decision was made, in plain words for operators, most important first. It scores the
+    /// decision's features once more, so ask only for those that somebody will read.
+    #[must_use]
+    pub fn reasons(&self, decision: &Decision) -> Vec<String> {
+        const MOST: usize = 3;
+        match decision.rule {
+            RuleRef::DenyList => return vec!["the address is on the deny list".into()],
+            RuleRef::AllowList => return vec!["the address is on the allow list".into()],
+            RuleRef::Override => return vec!["the limit was set by hand for this client".into()],
+            RuleRef::Static(_) if !decision.allowed => {
+                return vec![format!("the rule `{}` is used up", self.rule_name(decision.rule))];
+            }
+            RuleRef::Static(_) | RuleRef::Adaptive => {}
+        }
+        match (&self.current.load().model, decision.scored) {
+            (Some(model), true) => {
+                words::reasons(&model.explain(&decision.features), &decision.features, MOST)
+            }
+            _ => vec!["no model scored this request: static limits alone".into()],
+        }
+    }
+
+    /// Counts since the start.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let clients = self.clients.stats();
+        let mut stats = self.counters.sum();
+        stats.clients = self.clients.len();
+        stats.capacity = self.clients.capacity();
+        stats.evicted = clients.evicted;
+        stats.penalties_kept = clients.residues;
+        stats.routes = self.memory.routes.len();
+        stats
+    }
+
+    /// The clients seen last, latest first.
+    #[must_use]
+    pub fn clients(&self, most: usize) -> Vec<ClientView> {
+        let mut seen = Vec::new();
+        self.clients.for_each(|_, client| seen.push((client.profile.last_seen(), view(client))));
+        seen.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
+        seen.truncate(most);
+        seen.into_iter().map(|(_, view)| view).collect()
+    }
+
+    /// The template of a route.
+    #[must_use]
+    pub fn route_name(&self, route: u16) -> String {
+        self.memory.routes.name(route)
+    }
+}
+
+fn view(client: &Client) -> ClientView {
+    ClientView {
+        name: client.name.to_string(),
+        risk: client.standing.risk,
+        limit_per_min: client.limit_per_min,
+        action: client.standing.action,
+        allowed: client.allowed.into(),
+        denied: client.denied.into(),
+        last_seen: client.profile.last_seen(),
+        first_seen: client.profile.first_seen(),
+    }
+}

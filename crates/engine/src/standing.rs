@@ -1,0 +1,303 @@
+//! How risk becomes an action: evidence, bands, hysteresis, forgiveness and jitter.
+
+use crate::decision::Action;
+use crate::policy::{Adaptive, Tiers};
+use std::num::NonZeroU32;
+use tidegate_limiter::{Key, Quota, Timestamp};
+
+/// How far one request moves the smoothed risk towards its score, when the score is above it.
+///
+/// 0.35 means that a single odd request condemns nobody (a score of 1 from a standing of 0 gives
+/// 0.35) and that five in a row do (0.88): a sequential test with geometric memory.
+const RISE: f32 = 0.35;
+/// A client with a long good record rises more slowly, but never more slowly than this.
+const RISE_PROVEN: f32 = 0.15;
+/// How far one request moves the smoothed risk towards a score below it.
+const FALL: f32 = 0.12;
+/// Thresholds are drawn anew for each client this often, seconds.
+const EPOCH: u64 = 900;
+
+/// What the engine thinks of one client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// Smoothed risk, 0..1.
+    pub risk: f32,
+    /// Requests at low risk in a row, weighed down by risk.
+    pub good: f32,
+    /// What was decided last.
+    pub action: Action,
+    /// Whether the client comes out of a block and is not forgiven yet.
+    pub probation: bool,
+    blocked_until: u32,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self { risk: 0.0, good: 0.0, action: Action::Allow, probation: false, blocked_until: 0 }
+    }
+}
+
+/// What survives when a penalised client is evicted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Penalty {
+    risk: f32,
+    blocked_until: u32,
+    action: Action,
+    probation: bool,
+}
+
+fn seconds(now: Timestamp) -> u32 {
+    u32::try_from(now.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// A number in −1..1 that only the holder of the secret can tell.
+fn jitter(client: Key, now: Timestamp) -> f32 {
+    let hash = client.with(now.as_secs() / EPOCH).0;
+    #[allow(clippy::cast_precision_loss)]
+    let unit = (hash >> 40) as f32 / (1u64 << 24) as f32;
+    unit * 2.0 - 1.0
+}
+
+/// The quotas between the tiers, made once a policy: a quota is costly to make and cheap to use.
+#[derive(Clone, Debug)]
+pub(crate) struct Ladder {
+    rungs: [Quota; RUNGS],
+    throttled: Quota,
+    risky: Quota,
+}
+
+const RUNGS: usize = 17;
+
+impl Ladder {
+    /// The ladder of these tiers; its rungs rise by equal factors from new to trusted.
+    #[must_use]
+    pub(crate) fn new(tiers: &Tiers) -> Self {
+        let per_minute = |quota: &Quota| quota.cells_per_second() * 60.0;
+        let between = |from: f64, to: f64, step: usize| {
+            #[allow(clippy::cast_precision_loss)]
+            let share = step as f64 / (RUNGS - 1) as f64;
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let cells =
+                (from * (to / from).powf(share)).round().clamp(1.0, f64::from(u32::MAX)) as u32;
+            NonZeroU32::new(cells).unwrap_or(NonZeroU32::MIN)
+        };
+        let (new, trusted) = (&tiers.new, &tiers.trusted);
+        let rungs = std::array::from_fn(|step| match step {
+            0 => *new,
+            _ if step == RUNGS - 1 => *trusted,
+            _ => Quota::per_minute(between(per_minute(new), per_minute(trusted), step)).with_burst(
+                between(f64::from(new.burst().get()), f64::from(trusted.burst().get()), step),
+            ),
+        });
+        Self { rungs, throttled: tiers.throttled, risky: tiers.risky }
+    }
+
+    /// The quota at this share of the way from new (0) to trusted (1).
+    #[must_use]
+    pub(crate) fn rung(&self, share: f32) -> &Quota {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss
+        )]
+        let step = (share.clamp(0.0, 1.0) * (RUNGS - 1) as f32) as usize;
+        &self.rungs[step.min(RUNGS - 1)]
+    }
+}
+
+impl Standing {
+    /// Takes in the score of one request, `idle_seconds` after the one before.
+    pub(crate) fn update(
+        &mut self,
+        score: f32,
+        client: Key,
+        idle_seconds: f32,
+        now: Timestamp,
+        policy: &Adaptive,
+    ) {
+        let forgive = policy.forgive.as_secs_f32().max(1.0);
+        if idle_seconds > 0.0 {
+            self.risk *= (-idle_seconds / forgive).exp2();
+        }
+        let pace = if score > self.risk {
+            (RISE / (1.0 + self.good / 200.0)).max(RISE_PROVEN)
+        } else {
+            FALL
+        };
+        self.risk += (score - self.risk) * pace;
+
+        let bands = &policy.bands;
+        let shift = jitter(client, now) * bands.jitter;
+        let edge =
+            |band: f32, inside: bool| band + shift - if inside { bands.hysteresis } else { 0.0 };
+        let blocked = self.action == Action::Block;
+        let throttled = blocked || self.action == Action::Throttle;
+        let clock = seconds(now);
+        if self.risk >= edge(bands.block, false) {
+            let block = u32::try_from(policy.block_for.as_secs()).unwrap_or(u32::MAX);
+            self.blocked_until = clock.saturating_add(block);
+        }
+        self.action = if clock < self.blocked_until {
+            self.probation = true;
+            Action::Block
+        } else if self.risk >= edge(bands.throttle, throttled) {
+            Action::Throttle
+        } else {
+            self.probation = false;
+            Action::Allow
+        };
+        if self.action == Action::Allow && self.risk < bands.throttle * 0.5 {
+            self.good = (self.good + 1.0).min(1e6);
+        } else {
+            // Trust is lost ten times as quickly as it is won.
+            self.good = (self.good - 10.0).max(0.0);
+        }
+    }
+
+    /// The client's limit, and the action that it amounts to. `None` admits nothing.
+    pub(crate) fn quota<'a>(&mut self, policy: &Adaptive, ladder: &'a Ladder) -> Option<&'a Quota> {
+        match self.action {
+            Action::Block => None,
+            Action::Throttle | Action::Degrade => {
+                Some(if self.probation { &ladder.risky } else { &ladder.throttled })
+            }
+            Action::Allow | Action::Raise => {
+                #[allow(clippy::cast_precision_loss)]
+                let proven = (self.good / policy.proven_after.max(1) as f32).min(1.0);
+                let calm = (1.0 - self.risk / policy.bands.throttle.max(1e-3)).clamp(0.0, 1.0);
+                let share = proven * calm;
+                self.action = if share > 0.05 { Action::Raise } else { Action::Allow };
+                Some(ladder.rung(share))
+            }
+        }
+    }
+
+    /// Seconds until the block ends; 0 when there is none.
+    #[must_use]
+    pub(crate) fn blocked_for(&self, now: Timestamp) -> u32 {
+        self.blocked_until.saturating_sub(seconds(now))
+    }
+
+    /// What must survive an eviction, and until when.
+    #[must_use]
+    pub(crate) fn penalty(&self, now: Timestamp) -> Option<(Penalty, Timestamp)> {
+        if !matches!(self.action, Action::Block | Action::Throttle) {
+            return None;
+        }
+        let until = u64::from(self.blocked_until.max(seconds(now).saturating_add(300)));
+        let penalty = Penalty {
+            risk: self.risk,
+            blocked_until: self.blocked_until,
+            action: self.action,
+            probation: self.probation,
+        };
+        Some((penalty, Timestamp::from_secs(until)))
+    }
+
+    /// A standing with a penalty restored.
+    #[must_use]
+    pub(crate) const fn penalised(penalty: Penalty) -> Self {
+        Self {
+            risk: penalty.risk,
+            good: 0.0,
+            action: penalty.action,
+            probation: penalty.probation,
+            blocked_until: penalty.blocked_until,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(standing: &mut Standing, score: f32, times: u32, policy: &Adaptive) {
+        for i in 0..times {
+            let now = Timestamp::from_secs(1000 + u64::from(i));
+            standing.update(score, Key(7), 0.1, now, policy);
+            standing.quota(policy, &Ladder::new(&policy.tiers));
+        }
+    }
+
+    #[test]
+    fn one_odd_request_condemns_nobody_and_ten_do() {
+        let policy = Adaptive::default();
+        let mut standing = Standing::default();
+        run(&mut standing, 1.0, 1, &policy);
+        assert_eq!(standing.action, Action::Allow);
+        run(&mut standing, 1.0, 9, &policy);
+        assert_eq!(standing.action, Action::Block);
+        assert!(standing.quota(&policy, &Ladder::new(&policy.tiers)).is_none());
+    }
+
+    #[test]
+    fn a_good_record_raises_and_is_lost_more_quickly_than_won() {
+        let policy = Adaptive::default();
+        let mut standing = Standing::default();
+        run(&mut standing, 0.01, 400, &policy);
+        assert_eq!(standing.action, Action::Raise);
+        let before = standing.good;
+        run(&mut standing, 0.6, 20, &policy);
+        assert!(standing.good < before - 100.0, "{} {}", before, standing.good);
+    }
+
+    #[test]
+    fn a_block_ends_and_a_mistake_heals() {
+        let policy = Adaptive::default();
+        let mut standing = Standing::default();
+        run(&mut standing, 1.0, 10, &policy);
+        let start = 1009;
+        assert!(standing.blocked_for(Timestamp::from_secs(start)) > 200);
+        standing.update(0.05, Key(7), 400.0, Timestamp::from_secs(start + 400), &policy);
+        assert_ne!(standing.action, Action::Block, "{standing:?}");
+        standing.update(0.05, Key(7), 600.0, Timestamp::from_secs(start + 1000), &policy);
+        standing.quota(&policy, &Ladder::new(&policy.tiers));
+        assert_eq!(standing.action, Action::Allow);
+        assert!(!standing.probation);
+    }
+
+    #[test]
+    fn inside_a_band_the_edge_is_lower() {
+        let policy = Adaptive::default();
+        let fresh = |risk, action| {
+            let mut s = Standing { risk, action, ..Standing::default() };
+            s.update(risk, Key(1), 0.0, Timestamp::from_secs(5000), &policy);
+            s.action
+        };
+        assert_eq!(fresh(0.45, Action::Allow), Action::Allow);
+        assert_eq!(fresh(0.45, Action::Throttle), Action::Throttle);
+    }
+
+    #[test]
+    fn the_ladder_rises_from_new_to_trusted() {
+        let tiers = Adaptive::default().tiers;
+        let ladder = Ladder::new(&tiers);
+        assert_eq!((ladder.rung(0.0), ladder.rung(1.0)), (&tiers.new, &tiers.trusted));
+        assert_eq!(ladder.rung(f32::NAN), &tiers.new);
+        let rates: Vec<f64> =
+            (0..=16).map(|i| ladder.rung(i as f32 / 16.0).cells_per_second()).collect();
+        assert!(rates.windows(2).all(|w| w[0] < w[1]), "{rates:?}");
+    }
+
+    #[test]
+    fn jitter_differs_by_client_and_epoch_and_stays_in_bounds() {
+        let at = |client, secs| jitter(Key(client), Timestamp::from_secs(secs));
+        assert!((at(1, 0) - at(2, 0)).abs() > 1e-6 || (at(3, 0) - at(2, 0)).abs() > 1e-6);
+        assert!((at(1, 0) - at(1, 2 * EPOCH)).abs() > 1e-6);
+        assert!((0..1000).all(|i| (-1.0..=1.0).contains(&at(i, i))));
+    }
+
+    #[test]
+    fn a_penalty_survives() {
+        let policy = Adaptive::default();
+        let mut standing = Standing::default();
+        run(&mut standing, 1.0, 10, &policy);
+        let now = Timestamp::from_secs(1010);
+        let (penalty, until) = standing.penalty(now).unwrap();
+        assert!(until > now);
+        let back = Standing::penalised(penalty);
+        assert_eq!(back.action, Action::Block);
+        assert_eq!(back.blocked_for(now), standing.blocked_for(now));
+        assert!(Standing::default().penalty(now).is_none());
+    }
+}

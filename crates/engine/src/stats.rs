@@ -1,0 +1,87 @@
+//! Counts since the start, kept a stripe a thread so that counting costs no contention.
+
+use crate::decision::{Action, Decision};
+use std::sync::atomic::{AtomicU64, Ordering};
+use tidegate_behavior::groups::{STRIPES, stripe_of_thread};
+
+/// Counts since the start, and sizes now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Clients tracked now.
+    pub clients: usize,
+    /// Most clients tracked at once.
+    pub capacity: usize,
+    /// Clients forgotten for want of room.
+    pub evicted: u64,
+    /// Penalties kept of clients that were forgotten.
+    pub penalties_kept: usize,
+    /// Requests decided, by [`Action::ALL`].
+    pub decided: [u64; 5],
+    /// Requests that enforcement denies.
+    pub denied: u64,
+    /// Of those, the ones that shadow mode let pass.
+    pub shadow_denied: u64,
+    /// Requests decided without a model's score.
+    pub unscored: u64,
+    /// Outcomes learned.
+    pub outcomes: u64,
+    /// Requests decided, by tenth of the client's risk.
+    pub risk_histogram: [u64; 10],
+    /// Routes told apart.
+    pub routes: usize,
+}
+
+const DENIED: usize = 5;
+const SHADOW: usize = 6;
+const UNSCORED: usize = 7;
+const OUTCOMES: usize = 8;
+const RISK: usize = 9;
+const ALL: usize = RISK + 10;
+
+#[derive(Default)]
+#[repr(align(128))]
+struct Stripe([AtomicU64; ALL]);
+
+pub(crate) struct Counters(Box<[Stripe]>);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self((0..STRIPES).map(|_| Stripe::default()).collect())
+    }
+}
+
+impl Counters {
+    pub(crate) fn decided(&self, decision: &Decision) {
+        let stripe = &self.0[stripe_of_thread()].0;
+        let add = |at: usize| stripe[at].fetch_add(1, Ordering::Relaxed);
+        add(Action::ALL.iter().position(|a| *a == decision.action).unwrap_or(0));
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        add(RISK + ((decision.risk * 10.0) as usize).min(9));
+        if !decision.allowed {
+            add(DENIED);
+        }
+        if decision.shadow {
+            add(SHADOW);
+        }
+        if !decision.scored {
+            add(UNSCORED);
+        }
+    }
+
+    pub(crate) fn outcome(&self) {
+        self.0[stripe_of_thread()].0[OUTCOMES].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sum(&self) -> Stats {
+        let total = |at: usize| self.0.iter().map(|s| s.0[at].load(Ordering::Relaxed)).sum::<u64>();
+        Stats {
+            decided: std::array::from_fn(total),
+            denied: total(DENIED),
+            shadow_denied: total(SHADOW),
+            unscored: total(UNSCORED),
+            outcomes: total(OUTCOMES),
+            risk_histogram: std::array::from_fn(|tenth| total(RISK + tenth)),
+            ..Stats::default()
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! How good decisions are on traffic that nobody trained on, by scenario and by actor.
+
+use crate::simulate::{Scenario, Traffic, generate};
+use crate::static_limits::{Counts, LIMITS, StaticLimits, best, ratio};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use tidegate_engine::{Engine, Policy, Setup};
+use tidegate_models::AnyModel;
+use tidegate_models::metrics::{Ranking, brier, calibration_error};
+
+/// The harm that the best fixed limit may do: what is aimed at for the learned one.
+pub const STATIC_HARM: f64 = 0.002;
+
+/// What to evaluate on.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seeds of the sites.
+    pub seeds: Vec<u64>,
+    /// Minutes of traffic a run.
+    pub minutes: u32,
+    /// The scenarios.
+    pub scenarios: Vec<Scenario>,
+}
+
+/// One family of actors.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct FamilyRow {
+    /// Whether it abuses.
+    pub abusive: bool,
+    /// Actors that sent anything.
+    pub actors: u64,
+    /// Their requests.
+    pub requests: u64,
+    /// Requests denied.
+    pub denied: u64,
+    /// Actors of whom more than 2 % of the requests were denied.
+    pub harmed: u64,
+    /// For each actor that was ever denied, the number of its requests until then.
+    #[serde(skip)]
+    first_denials: Vec<u64>,
+    /// Median of requests until the first denial, over actors ever denied.
+    pub median_first_denial: Option<u64>,
+}
+
+/// One scenario, all seeds together.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ScenarioRow {
+    /// Its name.
+    pub scenario: String,
+    /// Requests by label, and what was denied of them.
+    pub legitimate: u64,
+    /// Of those, denied: false positives.
+    pub legitimate_denied: u64,
+    /// Requests of abusers.
+    pub abusive: u64,
+    /// Of those, denied: true positives.
+    pub abusive_denied: u64,
+    /// Legitimate actors with more than 2 % denied, and all legitimate actors.
+    pub harmed: (u64, u64),
+    /// The worst seed's share of legitimate requests denied.
+    pub worst_harm: f64,
+    /// The best fixed limit (requests a minute), its harm and its catch.
+    pub best_static: Option<(u32, f64, f64)>,
+}
+
+/// The whole evaluation.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// By scenario.
+    pub scenarios: Vec<ScenarioRow>,
+    /// By family.
+    pub families: BTreeMap<String, FamilyRow>,
+    /// Area under the ROC curve of risk, by request.
+    pub roc_auc: Option<f64>,
+    /// Average precision of risk, by request.
+    pub pr_auc: Option<f64>,
+    /// True positive rate at 0.1 % and at 1 % false positives.
+    pub tpr_at: (Option<f64>, Option<f64>),
+    /// Expected calibration error over ten bins.
+    pub ece: Option<f64>,
+    /// Brier score.
+    pub brier: Option<f64>,
+    /// Of denied requests, the share that was abuse.
+    pub precision: f64,
+    /// Of abusive requests, the share denied.
+    pub recall: f64,
+    /// Legitimate requests denied.
+    pub false_positives: u64,
+    /// Abusive requests let through.
+    pub false_negatives: u64,
+}
+
+/// Runs every scenario of every seed through a fresh engine.
+#[must_use]
+pub fn evaluate(
+    plan: &Plan,
+    policy: &Policy,
+    model: Option<&AnyModel>,
+    mut progress: impl FnMut(usize, usize),
+) -> Report {
+    let mut report = Report::default();
+    let mut scores = Scores::default();
+    let total = plan.seeds.len() * plan.scenarios.len();
+    for (s, &scenario) in plan.scenarios.iter().enumerate() {
+        let mut row = ScenarioRow { scenario: scenario.name().into(), ..ScenarioRow::default() };
+        let mut fixed = [Counts::default(); LIMITS.len()];
+        for (n, &seed) in plan.seeds.iter().enumerate() {
+            let traffic = generate(scenario, seed, plan.minutes);
+            run(&traffic, policy, model, &mut row, &mut fixed, &mut report.families, &mut scores);
+            progress(s * plan.seeds.len() + n + 1, total);
+        }
+        row.best_static =
+            best(&fixed, STATIC_HARM).map(|i| (LIMITS[i], fixed[i].harm(), fixed[i].caught()));
+        report.scenarios.push(row);
+    }
+    for family in report.families.values_mut() {
+        family.first_denials.sort_unstable();
+        let all = &family.first_denials;
+        family.median_first_denial = all.get(all.len() / 2).copied();
+    }
+    scores.into_report(&mut report);
+    report
+}
+
+#[derive(Default)]
+struct Scores {
+    risk: Vec<f32>,
+    label: Vec<bool>,
+}
+
+impl Scores {
+    fn into_report(self, report: &mut Report) {
+        let weights = vec![1.0; self.risk.len()];
+        let ranking = Ranking::new(&self.risk, &self.label, &weights);
+        report.roc_auc = ranking.roc_auc();
+        report.pr_auc = ranking.average_precision();
+        let tpr = |rate| ranking.recall_at(rate).map(|(tpr, _)| tpr);
+        report.tpr_at = (tpr(0.001), tpr(0.01));
+        report.ece = calibration_error(&self.risk, &self.label, &weights, 10);
+        report.brier = brier(&self.risk, &self.label, &weights);
+        let sum = |f: fn(&ScenarioRow) -> u64| report.scenarios.iter().map(f).sum::<u64>();
+        let (hits, abuse) = (sum(|r| r.abusive_denied), sum(|r| r.abusive));
+        report.false_positives = sum(|r| r.legitimate_denied);
+        report.false_negatives = abuse - hits;
+        report.precision = ratio(hits, hits + report.false_positives);
+        report.recall = ratio(hits, abuse);
+    }
+}
+
+fn run(
+    traffic: &Traffic,
+    policy: &Policy,
+    model: Option<&AnyModel>,
+    row: &mut ScenarioRow,
+    fixed: &mut [Counts; LIMITS.len()],
+    families: &mut BTreeMap<String, FamilyRow>,
+    scores: &mut Scores,
+) {
+    let setup = Setup { capacity: 1 << 17, model: model.cloned(), ..Setup::default() };
+    let engine = Engine::new(policy.clone(), setup);
+    let mut limits = StaticLimits::default();
+    // Requests, denials, and the number of the first denied request of each actor.
+    let mut actors = vec![(0u64, 0u64, 0u64); traffic.actors.len()];
+    let mut own = Counts::default();
+    for event in &traffic.events {
+        let abusive = traffic.actor(event).abusive;
+        let decision = engine.check(&event.request());
+        if decision.allowed {
+            // What is denied never reaches the application, so nothing is learned of it.
+            engine.outcome(&decision.ticket, &event.outcome, event.time);
+        }
+        limits.check(decision.ticket.client, abusive, event.time);
+        own.add(abusive, !decision.allowed);
+        scores.risk.push(decision.risk);
+        scores.label.push(abusive);
+        let (requests, denied, first) = &mut actors[event.actor as usize];
+        *requests += 1;
+        if !decision.allowed {
+            *denied += 1;
+            if *first == 0 {
+                *first = *requests;
+            }
+        }
+    }
+    for (sum, more) in fixed.iter_mut().zip(&limits.counts) {
+        sum.merge(more);
+    }
+    row.legitimate += own.legitimate;
+    row.legitimate_denied += own.legitimate_denied;
+    row.abusive += own.abusive;
+    row.abusive_denied += own.abusive_denied;
+    row.worst_harm = row.worst_harm.max(own.harm());
+    for (actor, &(requests, denied, first)) in traffic.actors.iter().zip(&actors) {
+        if requests == 0 {
+            continue;
+        }
+        let family = families.entry(actor.family.into()).or_default();
+        family.abusive = actor.abusive;
+        family.actors += 1;
+        family.requests += requests;
+        family.denied += denied;
+        let harmed = denied * 50 > requests;
+        family.harmed += u64::from(harmed);
+        if first > 0 {
+            family.first_denials.push(first);
+        }
+        if !actor.abusive {
+            row.harmed.0 += u64::from(harmed);
+            row.harmed.1 += 1;
+        }
+    }
+}

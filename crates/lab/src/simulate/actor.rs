@@ -1,0 +1,317 @@
+//! What every family of actors shares: the stage they play on, the clients they play, the registry.
+
+use super::address::{Networks, Place};
+use super::agents::{AgentKind, Agents};
+use super::dice::{Dice, mix};
+use super::route::Query;
+use super::site::{Site, Span, Style};
+use super::words::word;
+use super::{Actor, Event};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_behavior::{Method, Outcome};
+use tidegate_limiter::Timestamp;
+
+/// A kind of actor: a way to use a site, or to abuse it.
+pub trait Family: Sync {
+    /// The name that labels carry.
+    fn name(&self) -> &'static str;
+
+    /// Whether what it does is abuse.
+    fn abusive(&self) -> bool {
+        false
+    }
+
+    /// How many requests it sends, as a share of all legitimate requests (those of the legitimate
+    /// families are scaled to sum to 1).
+    fn volume(&self, dice: &mut Dice, style: Style) -> f64;
+
+    /// Puts its actors and all that they send on the stage: at least one actor, and about
+    /// [`Stage::budget`] requests.
+    fn play(&self, stage: &mut Stage<'_>);
+}
+
+/// Every family. A new one is a file of its own and a line here.
+pub const FAMILIES: &[&dyn Family] = &[
+    &super::visitor::Visitor,
+    &super::mobile::Mobile,
+    &super::integration::Integration,
+    &super::office::Office,
+    &super::crawler::Crawler,
+    &super::monitor::Monitor,
+    &super::crowd::Crowd,
+    &super::flood::Flood,
+    &super::botnet::Botnet,
+    &super::scanner::Scanner,
+    &super::scraper::Scraper,
+    &super::stuffing::Stuffing,
+    &super::enumeration::Enumeration,
+    &super::bruteforce::Bruteforce,
+];
+
+/// One client as the site sees it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The actor behind it.
+    pub actor: u32,
+    /// Its address at the moment.
+    pub addr: IpAddr,
+    /// The credential it sends.
+    pub credential: Option<Arc<str>>,
+    /// The user it acts for.
+    pub user: Option<Arc<str>>,
+    /// Its user agent.
+    pub agent: Arc<str>,
+    /// The hash of its header fields; 0 when the site does not see them.
+    pub shape: u64,
+    /// Whether the site lets it see guarded routes; logs need not show why.
+    pub known: bool,
+}
+
+/// A request as a family writes it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub path: Arc<str>,
+    /// The referer; empty for none.
+    pub referer: Arc<str>,
+    /// Payload bytes.
+    pub payload: u64,
+}
+
+impl Call {
+    /// A GET without a referer.
+    pub fn get(path: impl Into<Arc<str>>) -> Self {
+        Self { method: Method::Get, path: path.into(), referer: Arc::default(), payload: 0 }
+    }
+
+    /// A POST of `payload` bytes without a referer.
+    pub fn post(path: impl Into<Arc<str>>, payload: u64) -> Self {
+        Self { method: Method::Post, payload, ..Self::get(path) }
+    }
+
+    /// The same with a referer.
+    #[must_use]
+    pub fn from(mut self, referer: Arc<str>) -> Self {
+        self.referer = referer;
+        self
+    }
+}
+
+/// The stage on which one family plays.
+pub struct Stage<'a> {
+    /// The site.
+    pub site: &'a Site,
+    /// The user agents that exist.
+    pub agents: &'a Agents,
+    /// The networks that exist.
+    pub networks: &'a Networks,
+    /// The family's own draws.
+    pub dice: Dice,
+    /// The length of the simulation in seconds.
+    pub length: f64,
+    /// When an attack (or a crowd) is under way; the whole of the simulation for others.
+    pub span: Span,
+    /// About how many requests the family may send.
+    pub budget: usize,
+    pub(super) start: Timestamp,
+    pub(super) family: &'static str,
+    pub(super) abusive: bool,
+    pub(super) sent: usize,
+    pub(super) actors: &'a mut Vec<Actor>,
+    pub(super) events: &'a mut Vec<Event>,
+}
+
+impl Stage<'_> {
+    /// Whether the family has requests left to send.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.sent < self.budget
+    }
+
+    /// How many requests are left.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.budget.saturating_sub(self.sent)
+    }
+
+    /// A new actor with one client, at an address of this kind, with an agent of that kind.
+    pub fn client(&mut self, place: Place, kind: AgentKind) -> Client {
+        let addr = self.networks.any(&mut self.dice, place);
+        let agent = self.agents.any(&mut self.dice, kind);
+        self.client_at(addr, agent, kind)
+    }
+
+    /// A new actor with one client at `addr`; `shape` is the software that writes its headers.
+    pub fn client_at(&mut self, addr: IpAddr, agent: Arc<str>, shape: AgentKind) -> Client {
+        let id = self.actors.len() as u32;
+        self.actors.push(Actor { id, family: self.family, abusive: self.abusive });
+        let shape = self.shape(&agent, shape);
+        Client { actor: id, addr, credential: None, user: None, agent, shape, known: false }
+    }
+
+    /// The header shape of `agent` when software of this kind sends it.
+    #[must_use]
+    pub fn shape(&self, agent: &str, kind: AgentKind) -> u64 {
+        if !self.site.sees_headers {
+            return 0;
+        }
+        // Browsers of one engine write their fields alike, whatever their version.
+        let last = agent.rsplit(' ').next().unwrap_or(agent);
+        let family = last.split('/').next().unwrap_or(last);
+        family.bytes().fold(kind as u64 + 1, |hash, byte| mix(hash, u64::from(byte)))
+    }
+
+    /// Gives the client a key or token; the log shows it if the site's log names credentials.
+    pub fn give_credential(&mut self, client: &mut Client) {
+        client.known = true;
+        if self.site.names_credentials {
+            let prefix = self.dice.pick(&["", "key_", "tok-", "sk_live_", "app:"]);
+            client.credential = Some(format!("{prefix}{:016x}", self.dice.bits()).into());
+        }
+    }
+
+    /// The name of some user, as the log would have it; `None` when it names none.
+    pub fn user(&mut self) -> Option<Arc<str>> {
+        if !self.site.names_users {
+            return None;
+        }
+        let name = word(&mut self.dice);
+        Some(match self.dice.below(3) {
+            0 => name.into(),
+            1 => format!("{name}.{}", word(&mut self.dice)).into(),
+            _ => format!("{name}{}@{}.com", self.dice.below(100), word(&mut self.dice)).into(),
+        })
+    }
+
+    /// Sends a request at `at` seconds; what lies outside the simulation is not recorded.
+    pub fn send(&mut self, client: &Client, at: f64, call: Call, outcome: Outcome) -> u16 {
+        if (0.0..self.length).contains(&at) {
+            self.sent += 1;
+            self.events.push(Event {
+                // Whole milliseconds, so that a written log says the same as the memory.
+                time: self.start.plus(Duration::from_millis((at * 1000.0) as u64)),
+                actor: client.actor,
+                addr: client.addr,
+                credential: client.credential.clone(),
+                user: client.user.clone(),
+                method: call.method,
+                path: call.path,
+                referer: call.referer,
+                user_agent: client.agent.clone(),
+                payload: call.payload,
+                header_shape: client.shape,
+                outcome,
+            });
+        }
+        outcome.status
+    }
+
+    /// Asks for a route as the site serves it to `client`.
+    pub fn ask(
+        &mut self,
+        client: &Client,
+        at: f64,
+        route: usize,
+        path: Arc<str>,
+        referer: Arc<str>,
+    ) -> u16 {
+        let site = self.site;
+        let method = site.routes[route].method;
+        let payload = if method.writes() && method != Method::Delete {
+            site.written(&mut self.dice)
+        } else {
+            0
+        };
+        let outcome = site.serve(&mut self.dice, at, route, client.known);
+        self.send(client, at, Call { method, path, referer, payload }, outcome)
+    }
+
+    /// A popular path of `route`.
+    pub fn popular(&mut self, route: usize) -> Arc<str> {
+        let route = &self.site.routes[route];
+        let item = route.popular(&mut self.dice);
+        route.path(item, &Query::None).into()
+    }
+
+    /// An agent that an attacker shows: mostly a browser's, now and then what it really is.
+    pub fn disguise(&mut self) -> (Arc<str>, AgentKind) {
+        let dice = &mut self.dice;
+        match dice.below(20) {
+            0..=12 => {
+                let kind = if dice.chance(0.5) { AgentKind::Browser } else { AgentKind::Tool };
+                (self.agents.any(dice, AgentKind::Browser), kind)
+            }
+            13..=16 => (self.agents.any(dice, AgentKind::Tool), AgentKind::Tool),
+            17 => (self.agents.any(dice, AgentKind::App), AgentKind::Tool),
+            18 => (self.agents.any(dice, AgentKind::Robot), AgentKind::Tool),
+            _ => (Arc::default(), AgentKind::Tool),
+        }
+    }
+
+    /// A new attacking source: hosting or home, with `mask` as its agent.
+    pub fn source(&mut self, hosted: f64, mask: &(Arc<str>, AgentKind)) -> Client {
+        let place = if self.dice.chance(hosted) { Place::Hosting } else { Place::Home };
+        let addr = self.networks.any(&mut self.dice, place);
+        self.client_at(addr, mask.0.clone(), mask.1)
+    }
+
+    /// When an attack of this family begins and ends: within the attack's span, not all at once.
+    pub fn bout(&mut self, shortest: f64, longest: f64) -> Span {
+        let from = self.span.from + self.dice.unit() * self.span.length() * 0.5;
+        let length = self.dice.spread(shortest, longest);
+        Span { from, to: (from + length).min(self.span.to) }
+    }
+}
+
+/// The moments of a machine that sends about `rate` requests a second.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    mean: f64,
+    jitter: Jitter,
+}
+
+#[derive(Clone, Debug)]
+enum Jitter {
+    Regular(f64),
+    Poisson,
+    LogNormal(f64),
+    Bursts(usize, f64, usize),
+}
+
+impl Pace {
+    /// Draws how a sender of `rate` requests a second spaces them: regular, at random, in bursts.
+    pub fn draw(dice: &mut Dice, rate: f64) -> Self {
+        let jitter = match dice.below(5) {
+            0 => Jitter::Regular(dice.spread(0.001, 0.3)),
+            1 => Jitter::Poisson,
+            2 | 3 => Jitter::LogNormal(dice.between(0.2, 1.2)),
+            _ => Jitter::Bursts(dice.magnitude(2, 60), dice.spread(0.02, 0.3), 0),
+        };
+        Self { mean: 1.0 / rate.max(1e-6), jitter }
+    }
+
+    /// The pause before the next request, in seconds.
+    pub fn next(&mut self, dice: &mut Dice) -> f64 {
+        match &mut self.jitter {
+            Jitter::Regular(share) => self.mean * (1.0 + *share * (dice.unit() - 0.5)),
+            Jitter::Poisson => dice.pause(self.mean),
+            Jitter::LogNormal(sigma) => {
+                // The median is below the mean by exp(sigma²/2).
+                dice.log_normal(self.mean * (-0.5 * *sigma * *sigma).exp(), *sigma)
+            }
+            Jitter::Bursts(size, quick, done) => {
+                *done += 1;
+                if *done % *size == 0 {
+                    let rest = self.mean * *size as f64 * (1.0 - *quick) + self.mean * *quick;
+                    rest * dice.between(0.7, 1.3)
+                } else {
+                    dice.pause(self.mean * *quick)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Brute force: one user, many passwords, in bursts.
+
+use super::actor::{Call, Family, Pace, Stage};
+use super::dice::Dice;
+use super::site::Style;
+
+/// Sources that guess the password of one user.
+pub(super) struct Bruteforce;
+
+impl Family for Bruteforce {
+    fn name(&self) -> &'static str {
+        "bruteforce"
+    }
+
+    fn abusive(&self) -> bool {
+        true
+    }
+
+    fn volume(&self, dice: &mut Dice, _style: Style) -> f64 {
+        dice.spread(0.01, 0.2)
+    }
+
+    fn play(&self, stage: &mut Stage<'_>) {
+        let site = stage.site;
+        loop {
+            let user = stage.user();
+            let mask = stage.disguise();
+            let bout = stage.bout(30.0, 1800.0);
+            let sources = 1 + stage.dice.zipf(12, 1.3);
+            let rate = stage.dice.spread(0.1, 25.0);
+            let burst = stage
+                .dice
+                .chance(0.5)
+                .then(|| (stage.dice.magnitude(5, 100), stage.dice.spread(5.0, 180.0)));
+            let hosted = stage.dice.unit();
+            for n in 0..sources {
+                let most = stage.sent + stage.left() / (sources - n) + 20;
+                let mut client = stage.source(hosted, &mask);
+                client.user.clone_from(&user);
+                let mut pace = Pace::draw(&mut stage.dice, rate);
+                let mut at = bout.from + stage.dice.unit() * 10.0;
+                let mut tried = 0;
+                while at < bout.to && stage.sent < most {
+                    let right = stage.dice.chance(0.0003);
+                    let outcome = site.log_in(&mut stage.dice, at, right);
+                    let length = site.login_payload(&mut stage.dice);
+                    stage.send(&client, at, Call::post(site.login.path.as_str(), length), outcome);
+                    if right {
+                        break;
+                    }
+                    tried += 1;
+                    at += pace.next(&mut stage.dice);
+                    if let Some((size, rest)) = burst
+                        && tried % size == 0
+                    {
+                        at += stage.dice.log_normal(rest, 0.4);
+                    }
+                }
+            }
+            if !stage.goes_on() || stage.dice.chance(0.4) {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Declared crawlers of search engines and archives: steady, many distinct pages, few assets.
+
+use super::actor::{Call, Family, Pace, Stage};
+use super::address::{Networks, Place};
+use super::agents::AgentKind;
+use super::assets::Asset;
+use super::dice::Dice;
+use super::route::Query;
+use super::site::Style;
+
+/// Declared crawlers that keep to their pace.
+pub(super) struct Crawler;
+
+impl Family for Crawler {
+    fn name(&self) -> &'static str {
+        "crawler"
+    }
+
+    fn volume(&self, dice: &mut Dice, style: Style) -> f64 {
+        dice.log_normal(if style == Style::Api { 0.015 } else { 0.06 }, 0.6)
+    }
+
+    fn play(&self, stage: &mut Stage<'_>) {
+        let whole = stage.budget;
+        loop {
+            let rate = stage.dice.spread(0.05, 4.0);
+            let pictures = if stage.dice.chance(0.3) { stage.dice.between(0.05, 0.6) } else { 0.0 };
+            let (gone, unchanged) = (stage.dice.spread(0.002, 0.15), stage.dice.between(0.0, 0.4));
+            let first = stage.client(Place::Hosting, AgentKind::Robot);
+            // Large ones come from several addresses of one network.
+            for n in 0..1 + stage.dice.zipf(8, 1.2) {
+                let mut client = first.clone();
+                if n > 0 {
+                    let addr = Networks::neighbour(&mut stage.dice, first.addr);
+                    client = stage.client_at(addr, first.agent.clone(), AgentKind::Robot);
+                }
+                let mut at = stage.dice.between(0.0, stage.length * 0.6);
+                let end = at + (whole as f64 * 0.4 / rate).max(60.0);
+                let mut pace = Pace::draw(&mut stage.dice, rate);
+                let outcome = stage.site.plain(&mut stage.dice, at, 200, 400.0);
+                stage.send(&client, at, Call::get("/robots.txt"), outcome);
+                if stage.dice.chance(0.3) {
+                    at += 1.0;
+                    let outcome = stage.site.plain(&mut stage.dice, at, 200, 60_000.0);
+                    stage.send(&client, at, Call::get("/sitemap.xml"), outcome);
+                }
+                while at < end.min(stage.length) {
+                    at += pace.next(&mut stage.dice);
+                    page(stage, &client, at, gone, unchanged, pictures);
+                }
+            }
+            if !stage.goes_on() {
+                break;
+            }
+        }
+    }
+}
+
+fn page(
+    stage: &mut Stage<'_>,
+    client: &super::actor::Client,
+    at: f64,
+    gone: f64,
+    unchanged: f64,
+    pictures: f64,
+) {
+    let site = stage.site;
+    let route = if stage.dice.chance(0.6) {
+        site.catalogue(&mut stage.dice, false)
+    } else {
+        site.readable(&mut stage.dice)
+    };
+    let items = site.routes[route].items();
+    let item = stage.dice.below(items);
+    if stage.dice.chance(pictures) {
+        let asset = Asset::Picture(route, item, stage.dice.below(4));
+        let outcome = site.asset(&mut stage.dice, at, asset, 0, false);
+        stage.send(client, at, Call::get(site.assets.path(asset, 0)), outcome);
+        return;
+    }
+    if stage.dice.chance(gone) {
+        let outcome = site.miss(&mut stage.dice, at, Some(route));
+        let path = site.routes[route].path(items + item, &Query::None);
+        stage.send(client, at, Call::get(path), outcome);
+        return;
+    }
+    let query = match site.routes[route].ids {
+        None if stage.dice.chance(0.5) => Query::Page(1 + stage.dice.below(60)),
+        _ => Query::None,
+    };
+    let path = site.routes[route].path(item, &query);
+    if stage.dice.chance(unchanged) {
+        let outcome = site.plain(&mut stage.dice, at, 304, 0.0);
+        stage.send(client, at, Call::get(path), outcome);
+    } else {
+        stage.ask(client, at, route, path.into(), Default::default());
+    }
+}

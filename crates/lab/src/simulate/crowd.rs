@@ -1,0 +1,72 @@
+//! A flash crowd: a link goes round, and within minutes many new people land on one page.
+
+use super::actor::{Family, Stage};
+use super::address::Place;
+use super::agents::AgentKind;
+use super::browse::{Browser, Habits};
+use super::dice::Dice;
+use super::route::Query;
+use super::site::Style;
+
+/// Many new visitors who come for one page.
+pub(super) struct Crowd;
+
+impl Family for Crowd {
+    fn name(&self) -> &'static str {
+        "crowd"
+    }
+
+    fn volume(&self, dice: &mut Dice, _style: Style) -> f64 {
+        dice.spread(0.3, 2.5)
+    }
+
+    fn play(&self, stage: &mut Stage<'_>) {
+        let site = stage.site;
+        let landing = site.readable(&mut stage.dice);
+        let item = site.routes[landing].popular(&mut stage.dice);
+        let query = match stage.dice.below(3) {
+            0 => Query::Extra(format!("utm_campaign={}", super::words::word(&mut stage.dice))),
+            _ => Query::None,
+        };
+        let rise = stage.dice.spread(10.0, 240.0).min(stage.span.length() * 0.5);
+        let fall = stage.dice.spread(60.0, 900.0).min(stage.span.length());
+        let curious = stage.dice.spread(0.2, 4.0);
+        // An app that pushed a message brings a crowd with few agents.
+        let kind = if stage.dice.chance(0.2) { AgentKind::App } else { AgentKind::Browser };
+        let mut source = Browser::new(stage.client(Place::Home, kind), &mut stage.dice);
+        source.arrive(&mut stage.dice);
+        loop {
+            let after = if stage.dice.chance(0.35) {
+                rise * stage.dice.unit().max(stage.dice.unit())
+            } else {
+                rise + stage.dice.pause(fall)
+            };
+            let at = stage.span.from + after;
+            let mut browser = source.clone();
+            if stage.sent > 0 {
+                browser.client = stage.client(Place::Home, kind);
+            }
+            let habits = Habits::draw(&mut stage.dice);
+            let mut now = at;
+            if landing < site.pages {
+                let (done, status) = browser.open(stage, at, landing, item, &query);
+                now = done + stage.dice.log_normal(habits.think, 1.0);
+                if status >= 500 || stage.dice.chance(habits.reload) {
+                    now = browser.open(stage, now, landing, item, &query).0;
+                }
+            } else {
+                let path = site.routes[landing].path(item, &query);
+                stage.ask(&browser.client, at, landing, path.into(), Default::default());
+                now += 0.2;
+            }
+            let views = stage.dice.pause(curious) as usize;
+            for _ in 0..views {
+                now = browser.step(stage, now, &habits).0;
+                now += stage.dice.log_normal(habits.think, habits.think_sigma);
+            }
+            if !stage.goes_on() {
+                break;
+            }
+        }
+    }
+}

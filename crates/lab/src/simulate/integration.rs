@@ -1,0 +1,200 @@
+//! Programs of partners and customers: polls, syncs, batches, webhooks, and expired tokens.
+
+use super::actor::{Call, Client, Family, Pace, Stage};
+use super::address::Place;
+use super::agents::AgentKind;
+use super::dice::Dice;
+use super::route::Query;
+use super::site::{Span, Style};
+use std::sync::Arc;
+
+/// Programs that use the site with its blessing.
+pub(super) struct Integration;
+
+impl Family for Integration {
+    fn name(&self) -> &'static str {
+        "integration"
+    }
+
+    fn volume(&self, dice: &mut Dice, style: Style) -> f64 {
+        dice.log_normal(if style == Style::Pages { 0.1 } else { 0.25 }, 0.6)
+    }
+
+    fn play(&self, stage: &mut Stage<'_>) {
+        let whole = stage.budget;
+        loop {
+            let place = if stage.dice.chance(0.7) { Place::Hosting } else { Place::Home };
+            let kind = match stage.dice.below(12) {
+                0 => AgentKind::Browser,
+                1 => AgentKind::App,
+                _ => AgentKind::Tool,
+            };
+            let mut client = stage.client(place, kind);
+            if stage.dice.chance(0.08) {
+                client.agent = Arc::default();
+            }
+            if stage.dice.chance(0.65) {
+                stage.give_credential(&mut client);
+            } else if stage.dice.chance(0.4) {
+                client.user = stage.user();
+            }
+            client.known = true;
+            let rate = stage.dice.spread(0.5, 50.0);
+            let from = if stage.dice.chance(0.6) {
+                0.0
+            } else {
+                stage.dice.between(0.0, stage.length * 0.8)
+            };
+            // No one of them makes up all of the traffic: the quick ones work in spells.
+            let share = whole as f64 * stage.dice.spread(0.05, 0.5);
+            let span = Span { from, to: (from + (share / rate).max(20.0)).min(stage.length) };
+            let mut pace = Pace::draw(&mut stage.dice, rate);
+            match stage.dice.below(7) {
+                0 => poll(stage, &client, span, &mut pace),
+                1 | 2 => sync(stage, &client, span, &mut pace),
+                3 => batch(stage, &client, rate, share as usize),
+                4 => webhook(stage, &client, span, &mut pace),
+                5 => expired(stage, &client, span, &mut pace),
+                _ => mixed(stage, &client, span, &mut pace),
+            }
+            if !stage.goes_on() {
+                break;
+            }
+        }
+    }
+}
+
+/// Asks for one route, again and again on a 5xx.
+fn insist(stage: &mut Stage<'_>, client: &Client, at: f64, route: usize, path: &Arc<str>) {
+    let mut now = at;
+    for _ in 0..4 {
+        if stage.ask(client, now, route, path.clone(), Arc::default()) < 500 {
+            return;
+        }
+        now += stage.dice.between(0.2, 2.0);
+    }
+}
+
+/// One route, over and over.
+fn poll(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
+    let route = stage.site.readable(&mut stage.dice);
+    let path = stage.popular(route);
+    let mut at = span.from;
+    while at < span.to {
+        insist(stage, client, at, route, &path);
+        at += pace.next(&mut stage.dice);
+    }
+}
+
+/// A copy kept up to date: lists page by page, or items in the order of their ids.
+fn sync(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
+    let site = stage.site;
+    let route = site.catalogue(&mut stage.dice, true);
+    let lists = stage.dice.chance(0.3).then(|| site.readable(&mut stage.dice));
+    let stale = stage.dice.spread(0.001, 0.05);
+    let items = site.routes[route].items();
+    let (mut item, mut at) = (stage.dice.below(items), span.from);
+    let mut page = 1;
+    while at < span.to {
+        match lists {
+            Some(list) if stage.dice.chance(0.5) => {
+                let path = site.routes[list].path(0, &Query::Page(page)).into();
+                insist(stage, client, at, list, &path);
+                page += 1;
+            }
+            _ if stage.dice.chance(stale) => {
+                // Deleted since the last time.
+                let outcome = site.miss(&mut stage.dice, at, Some(route));
+                let path = site.routes[route].path(item, &Query::None);
+                stage.send(client, at, Call::get(path), outcome);
+            }
+            _ => {
+                let path = site.routes[route].path(item, &Query::None).into();
+                insist(stage, client, at, route, &path);
+            }
+        }
+        item = (item + 1) % items;
+        at += pace.next(&mut stage.dice);
+    }
+}
+
+/// Quick work at the top of the minute, or every few minutes, and silence between.
+fn batch(stage: &mut Stage<'_>, client: &Client, rate: f64, share: usize) {
+    let period = stage.dice.pick(&[60.0, 60.0, 120.0, 300.0, 600.0]);
+    let size = stage.dice.magnitude(5, 400).min(share / 2 + 5);
+    let late = stage.dice.spread(0.05, 4.0);
+    let route = stage.site.readable(&mut stage.dice);
+    let mut top = stage.dice.count(0, 2) as f64 * 60.0;
+    let most = stage.sent + share;
+    while top < stage.length && stage.sent < most {
+        let mut at = top + stage.dice.pause(late);
+        for _ in 0..size {
+            let path = stage.popular(route);
+            insist(stage, client, at, route, &path);
+            at += stage.dice.pause(1.0 / rate.max(3.0));
+        }
+        top += period;
+    }
+}
+
+/// Events posted as they happen.
+fn webhook(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
+    let site = stage.site;
+    let path: Arc<str> = format!(
+        "/{}/{}",
+        stage.dice.pick(&["hooks", "webhook", "callback", "ingest", "events"]),
+        super::words::word(&mut stage.dice)
+    )
+    .into();
+    let size = stage.dice.spread(80.0, 20_000.0);
+    let status = stage.dice.pick(&[200, 202, 204]);
+    let mut at = span.from;
+    while at < span.to {
+        let payload = stage.dice.log_normal(size, 0.5) as u64;
+        let outcome = site.plain(&mut stage.dice, at, status, 20.0);
+        stage.send(client, at, Call::post(path.clone(), payload), outcome);
+        at += pace.next(&mut stage.dice);
+    }
+}
+
+/// A token that expires: 401 after 401 until somebody notices, then all is well again.
+fn expired(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
+    let site = stage.site;
+    let broken = stage.dice.between(span.from - 60.0, span.to);
+    let fixed = broken + stage.dice.spread(60.0, 1200.0);
+    let route = site.api(&mut stage.dice, false);
+    let mut at = span.from;
+    while at < span.to {
+        let path = stage.popular(route);
+        if (broken..fixed).contains(&at) {
+            let outcome = site.refuse(&mut stage.dice, at);
+            stage.send(
+                client,
+                at,
+                Call { method: site.routes[route].method, ..Call::get(path) },
+                outcome,
+            );
+            if stage.dice.chance(0.02) {
+                let outcome = site.log_in(&mut stage.dice, at, false);
+                let payload = site.login_payload(&mut stage.dice);
+                stage.send(client, at, Call::post(site.login.path.as_str(), payload), outcome);
+            }
+        } else {
+            insist(stage, client, at, route, &path);
+        }
+        at += pace.next(&mut stage.dice);
+    }
+}
+
+/// Whatever its users do.
+fn mixed(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
+    let routes: Vec<usize> =
+        (0..stage.dice.count(2, 10)).map(|_| stage.site.api(&mut stage.dice, false)).collect();
+    let mut at = span.from;
+    while at < span.to {
+        let route = stage.dice.pick(&routes);
+        let path = stage.popular(route);
+        insist(stage, client, at, route, &path);
+        at += pace.next(&mut stage.dice);
+    }
+}

@@ -1,0 +1,117 @@
+//! Phones: an app that asks in bursts when opened, behind carriers that share addresses.
+
+use super::actor::{Call, Client, Family, Stage};
+use super::address::Place;
+use super::agents::AgentKind;
+use super::dice::Dice;
+use super::site::Style;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Users of the site's app.
+pub(super) struct Mobile;
+
+/// What the app's developers decided.
+struct App {
+    on_open: Vec<usize>,
+    on_tap: Vec<usize>,
+    gap: f64,
+    think: f64,
+    retries: usize,
+    backoff: f64,
+    signs_in: f64,
+}
+
+impl Family for Mobile {
+    fn name(&self) -> &'static str {
+        "mobile"
+    }
+
+    fn volume(&self, dice: &mut Dice, style: Style) -> f64 {
+        dice.log_normal(if style == Style::Pages { 0.06 } else { 0.2 }, 0.6)
+    }
+
+    fn play(&self, stage: &mut Stage<'_>) {
+        let site = stage.site;
+        let dice = &mut stage.dice;
+        let some = |dice: &mut Dice, low, high| -> Vec<usize> {
+            (0..dice.count(low, high)).map(|_| site.api(dice, false)).collect()
+        };
+        let app = App {
+            on_open: some(dice, 2, 22),
+            on_tap: some(dice, 2, 8),
+            gap: dice.spread(0.005, 0.3),
+            think: dice.spread(2.0, 30.0),
+            retries: dice.below(8),
+            backoff: if dice.chance(0.5) { 1.0 } else { dice.between(1.2, 2.5) },
+            signs_in: dice.between(0.3, 1.0),
+        };
+        let carriers: Vec<IpAddr> =
+            (0..dice.count(1, 12)).map(|_| stage.networks.any(dice, Place::Home)).collect();
+        let shared = dice.between(0.0, 0.7);
+        let known = dice.between(0.2, 0.8);
+        loop {
+            let mut client = stage.client(Place::Home, AgentKind::App);
+            if stage.dice.chance(shared) {
+                client.addr = stage.dice.pick(&carriers);
+            }
+            if stage.dice.chance(app.signs_in) {
+                stage.give_credential(&mut client);
+                client.user = stage.user();
+            }
+            client.known = true;
+            let from = if stage.dice.chance(known) { -stage.length.min(600.0) } else { 0.0 };
+            let mut at = stage.dice.between(from, stage.length);
+            for _ in 0..1 + stage.dice.zipf(6, 1.2) {
+                at = session(stage, &mut client, &app, at);
+                at += stage.dice.log_normal(240.0, 1.0);
+                if stage.dice.chance(0.1) {
+                    // From the street into the house.
+                    client.addr = stage.networks.any(&mut stage.dice, Place::Home);
+                }
+            }
+            if !stage.goes_on() {
+                break;
+            }
+        }
+    }
+}
+
+fn session(stage: &mut Stage<'_>, client: &mut Client, app: &App, at: f64) -> f64 {
+    let mut now = at;
+    let forgets = stage.dice.chance(0.02);
+    if forgets {
+        for attempt in 0..stage.dice.count(1, 5) {
+            let outcome = stage.site.log_in(&mut stage.dice, now, attempt > 2);
+            let payload = stage.site.login_payload(&mut stage.dice);
+            stage.send(client, now, Call::post(stage.site.login.path.as_str(), payload), outcome);
+            now += stage.dice.log_normal(8.0, 0.6);
+        }
+    }
+    for &route in &app.on_open {
+        request(stage, client, app, now, route);
+        now += stage.dice.pause(app.gap);
+    }
+    for _ in 0..stage.dice.pause(6.0) as usize {
+        now += stage.dice.log_normal(app.think, 1.0);
+        for _ in 0..1 + stage.dice.zipf(4, 1.0) {
+            let route = stage.dice.pick(&app.on_tap);
+            request(stage, client, app, now, route);
+            now += stage.dice.pause(app.gap);
+        }
+    }
+    now
+}
+
+/// One request and, when the site fails, what the app does about it.
+fn request(stage: &mut Stage<'_>, client: &Client, app: &App, at: f64, route: usize) {
+    let path = stage.popular(route);
+    let (mut now, mut wait) = (at, stage.dice.spread(0.1, 2.0));
+    for _ in 0..=app.retries {
+        if stage.ask(client, now, route, path.clone(), Arc::default()) < 500 {
+            break;
+        }
+        now += wait * stage.dice.between(0.9, 1.1);
+        wait *= app.backoff;
+    }
+}

@@ -1,0 +1,118 @@
+//! Scenarios: which attacks and which mishaps a simulation holds.
+
+use super::dice::Dice;
+
+/// A named cast. Every scenario holds all legitimate families but the crowd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scenario {
+    /// Legitimate traffic only.
+    Quiet,
+    /// A flash crowd.
+    FlashCrowd,
+    /// Mostly offices: many people behind few addresses.
+    Office,
+    /// The site fails for minutes and its clients try again.
+    Outage,
+    /// A new build goes live; old assets are gone.
+    Deploy,
+    /// A few sources at many requests a second.
+    Flood,
+    /// Many slow sources.
+    Botnet,
+    /// A search for weaknesses.
+    Scan,
+    /// The catalogue is copied.
+    Scrape,
+    /// Stolen passwords are tried.
+    Stuffing,
+    /// Ids are tried.
+    Enumeration,
+    /// One user's password is guessed.
+    Bruteforce,
+    /// Everything at once.
+    Mixed,
+    /// An attack inside a flash crowd.
+    CrowdAttack,
+}
+
+impl Scenario {
+    /// Every scenario.
+    pub const ALL: [Self; 14] = [
+        Self::Quiet,
+        Self::FlashCrowd,
+        Self::Office,
+        Self::Outage,
+        Self::Deploy,
+        Self::Flood,
+        Self::Botnet,
+        Self::Scan,
+        Self::Scrape,
+        Self::Stuffing,
+        Self::Enumeration,
+        Self::Bruteforce,
+        Self::Mixed,
+        Self::CrowdAttack,
+    ];
+
+    /// The scenario's name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::FlashCrowd => "flash-crowd",
+            Self::Office => "office",
+            Self::Outage => "outage",
+            Self::Deploy => "deploy",
+            Self::Flood => "flood",
+            Self::Botnet => "botnet",
+            Self::Scan => "scan",
+            Self::Scrape => "scrape",
+            Self::Stuffing => "stuffing",
+            Self::Enumeration => "enumeration",
+            Self::Bruteforce => "bruteforce",
+            Self::Mixed => "mixed",
+            Self::CrowdAttack => "crowd-attack",
+        }
+    }
+
+    /// The names of all scenarios.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().map(Self::name)
+    }
+
+    /// The scenario of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scenario| scenario.name() == name)
+    }
+
+    /// The factor by which a legitimate family's traffic is larger here than usual.
+    pub(super) fn emphasis(self, family: &str) -> f64 {
+        if self == Self::Office && family == "office" { 8.0 } else { 1.0 }
+    }
+
+    /// Whether there is a flash crowd.
+    pub(super) fn crowded(self) -> bool {
+        matches!(self, Self::FlashCrowd | Self::Mixed | Self::CrowdAttack)
+    }
+
+    /// The abusive families of this scenario.
+    pub(super) fn attacks(self, dice: &mut Dice) -> Vec<&'static str> {
+        const ALL: [&str; 7] =
+            ["flood", "botnet", "scanner", "scraper", "stuffing", "enumeration", "bruteforce"];
+        match self {
+            Self::Quiet | Self::FlashCrowd | Self::Office | Self::Outage | Self::Deploy => {
+                Vec::new()
+            }
+            Self::Flood => vec!["flood"],
+            Self::Botnet => vec!["botnet"],
+            Self::Scan => vec!["scanner"],
+            Self::Scrape => vec!["scraper"],
+            Self::Stuffing => vec!["stuffing"],
+            Self::Enumeration => vec!["enumeration"],
+            Self::Bruteforce => vec!["bruteforce"],
+            Self::Mixed => ALL.to_vec(),
+            Self::CrowdAttack => vec![dice.pick(&ALL)],
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Scrapers: the catalogue taken away page by page, by a script or by what looks like a browser.
+
+use super::actor::{Client, Family, Pace, Stage};
+use super::agents::AgentKind;
+use super::browse::Browser;
+use super::dice::Dice;
+use super::route::{Query, RouteKind};
+use super::site::{Span, Style};
+use std::sync::Arc;
+
+/// Sources that copy the site's content.
+pub(super) struct Scraper;
+
+/// In which order the catalogue is walked.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Ascending,
+    Descending,
+    Strided(usize),
+    Shuffled,
+    Listed,
+}
+
+impl Family for Scraper {
+    fn name(&self) -> &'static str {
+        "scraper"
+    }
+
+    fn abusive(&self) -> bool {
+        true
+    }
+
+    fn volume(&self, dice: &mut Dice, _style: Style) -> f64 {
+        dice.spread(0.03, 0.6)
+    }
+
+    fn play(&self, stage: &mut Stage<'_>) {
+        loop {
+            let rate = stage.dice.spread(0.5, 20.0);
+            let mask = stage.disguise();
+            let bout = stage.bout(120.0, 3000.0);
+            let sources = 1 + stage.dice.zipf(30, 1.1);
+            let rotates = stage.dice.chance(0.35);
+            let hosted = stage.dice.unit();
+            let api = stage.dice.chance(0.3);
+            let route = stage.site.catalogue(&mut stage.dice, api);
+            let stride = stage.dice.count(2, 40);
+            let order = stage.dice.pick(&[
+                Order::Ascending,
+                Order::Ascending,
+                Order::Descending,
+                Order::Strided(stride),
+                Order::Shuffled,
+                Order::Listed,
+            ]);
+            let browses =
+                stage.site.routes[route].kind == RouteKind::Page && stage.dice.chance(0.3);
+            for n in 0..sources {
+                let most = stage.sent + stage.left() / (sources - n) + 30;
+                let mask = if rotates {
+                    (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
+                } else {
+                    mask.clone()
+                };
+                let mut client = stage.source(hosted, &mask);
+                if api && stage.dice.chance(0.3) {
+                    stage.give_credential(&mut client);
+                }
+                let pace = Pace::draw(&mut stage.dice, rate / (1.0 + sources as f64 * 0.2));
+                let walk = Walk { route, order, pace, first: n * 997, span: bout, most };
+                if browses {
+                    browse(stage, client, walk);
+                } else {
+                    take(stage, &client, walk);
+                }
+            }
+            if !stage.goes_on() || stage.dice.chance(0.3) {
+                break;
+            }
+        }
+    }
+}
+
+struct Walk {
+    route: usize,
+    order: Order,
+    pace: Pace,
+    first: usize,
+    span: Span,
+    most: usize,
+}
+
+impl Walk {
+    fn item(&self, dice: &mut Dice, step: usize, items: usize) -> usize {
+        let n = self.first + step;
+        match self.order {
+            Order::Ascending | Order::Listed => n % items,
+            Order::Descending => items - 1 - n % items,
+            Order::Strided(stride) => n * stride % items,
+            Order::Shuffled => dice.below(items),
+        }
+    }
+}
+
+/// A script: documents alone.
+fn take(stage: &mut Stage<'_>, client: &Client, mut walk: Walk) {
+    let site = stage.site;
+    let route = &site.routes[walk.route];
+    let items = route.items();
+    let every = stage.dice.count(5, 40);
+    let list = (0..site.pages).find(|&page| site.routes[page].ids.is_none()).unwrap_or(walk.route);
+    let style = stage.dice.below(3);
+    let fixed: Arc<str> = format!("{}/", site.origin).into();
+    let mut before: Arc<str> = Arc::default();
+    let (mut at, mut step) = (walk.span.from, 0);
+    while at < walk.span.to && stage.sent < walk.most {
+        let referer = match style {
+            0 => Arc::default(),
+            1 => fixed.clone(),
+            _ => before.clone(),
+        };
+        let listed = matches!(walk.order, Order::Listed) && step % every == 0;
+        let (asked, path): (usize, Arc<str>) = if listed {
+            (list, site.routes[list].path(0, &Query::Page(1 + step / every)).into())
+        } else {
+            let item = walk.item(&mut stage.dice, step, items);
+            (walk.route, route.path(item, &Query::None).into())
+        };
+        before = format!("{}{path}", site.origin).into();
+        stage.ask(client, at, asked, path, referer);
+        step += 1;
+        at += walk.pace.next(&mut stage.dice);
+    }
+}
+
+/// A driven browser: documents with what they need, and nobody who reads them.
+fn browse(stage: &mut Stage<'_>, client: Client, mut walk: Walk) {
+    let mut browser = Browser::new(client, &mut stage.dice);
+    if stage.dice.chance(0.5) {
+        browser.assets = stage.dice.between(0.2, 1.0);
+    }
+    let items = stage.site.routes[walk.route].items();
+    let (mut at, mut step) = (walk.span.from, 0);
+    while at < walk.span.to && stage.sent < walk.most {
+        let item = walk.item(&mut stage.dice, step, items);
+        let done = browser.open(stage, at, walk.route, item, &Query::None).0;
+        step += 1;
+        at = (at + walk.pace.next(&mut stage.dice)).max(done);
+    }
+}

@@ -1,0 +1,92 @@
+//! Credential stuffing: stolen pairs of user and password tried at the log-in.
+
+use super::actor::{Call, Client, Family, Stage};
+use super::agents::AgentKind;
+use super::dice::Dice;
+use super::site::{Span, Style};
+use std::sync::Arc;
+
+/// Sources that try stolen passwords, each user once or twice.
+pub(super) struct Stuffing;
+
+impl Family for Stuffing {
+    fn name(&self) -> &'static str {
+        "stuffing"
+    }
+
+    fn abusive(&self) -> bool {
+        true
+    }
+
+    fn volume(&self, dice: &mut Dice, _style: Style) -> f64 {
+        dice.spread(0.02, 0.4)
+    }
+
+    fn play(&self, stage: &mut Stage<'_>) {
+        loop {
+            let bout = stage.bout(60.0, 2400.0);
+            let distributed = stage.dice.chance(0.55);
+            let (sources, rate) = if distributed {
+                (stage.dice.magnitude(10, 400), stage.dice.spread(0.01, 0.3))
+            } else {
+                (1 + stage.dice.zipf(4, 1.2), stage.dice.spread(0.5, 40.0))
+            };
+            let mask = stage.disguise();
+            let rotates = stage.dice.chance(0.4);
+            let hosted = stage.dice.unit();
+            let tries = Tries {
+                right: stage.dice.spread(0.0005, 0.03),
+                form: stage.dice.chance(0.4),
+                rate,
+            };
+            for n in 0..sources {
+                let most = stage.sent + stage.left() / (sources - n) + 4;
+                let mask = if rotates {
+                    (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
+                } else {
+                    mask.clone()
+                };
+                let client = stage.source(hosted, &mask);
+                attempts(stage, client, &tries, bout, most);
+            }
+            if !stage.goes_on() || stage.dice.chance(0.4) {
+                break;
+            }
+        }
+    }
+}
+
+struct Tries {
+    right: f64,
+    form: bool,
+    rate: f64,
+}
+
+fn attempts(stage: &mut Stage<'_>, mut client: Client, tries: &Tries, span: Span, most: usize) {
+    let site = stage.site;
+    let referer: Arc<str> = match (&site.login.form, tries.form) {
+        (Some(form), true) => format!("{}{form}", site.origin).into(),
+        _ => Arc::default(),
+    };
+    let mut at = span.from + stage.dice.pause(1.0 / tries.rate).min(span.length() * 0.7);
+    while at < span.to && stage.sent < most {
+        if let (Some(form), true) = (&site.login.form, tries.form) {
+            let outcome = site.plain(&mut stage.dice, at, 200, 4000.0);
+            stage.send(&client, at, Call::get(form.as_str()), outcome);
+            at += stage.dice.between(0.05, 0.6);
+        }
+        client.user = stage.user();
+        let right = stage.dice.chance(tries.right);
+        let outcome = site.log_in(&mut stage.dice, at, right);
+        let payload = site.login_payload(&mut stage.dice);
+        let call = Call::post(site.login.path.as_str(), payload).from(referer.clone());
+        stage.send(&client, at, call, outcome);
+        if right {
+            // Looks what the account is worth.
+            let route = site.readable(&mut stage.dice);
+            let path = stage.popular(route);
+            stage.ask(&client, at + 0.5, route, path, Arc::default());
+        }
+        at += stage.dice.log_normal(1.0 / tries.rate, 0.5);
+    }
+}

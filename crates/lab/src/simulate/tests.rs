@@ -1,0 +1,229 @@
+//! What every seed and scenario promises.
+
+use super::actor::FAMILIES;
+use super::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::LazyLock;
+
+/// A cheap set of simulations that the tests share: every scenario with two seeds.
+static SEVERAL: LazyLock<Vec<(Scenario, u64, Traffic)>> = LazyLock::new(|| {
+    let each = |scenario| (0..2).map(move |seed| (scenario, seed, generate(scenario, seed, 3)));
+    Scenario::ALL.into_iter().flat_map(each).collect()
+});
+
+fn written(traffic: &Traffic) -> (Vec<u8>, String) {
+    let (mut log, mut labels) = (Vec::new(), Vec::new());
+    write::write_log(traffic, &mut log).expect("memory does not fail");
+    write::write_labels(traffic, &mut labels).expect("memory does not fail");
+    (log, String::from_utf8(labels).expect("labels are ASCII"))
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_seed_gives_others() {
+    let bytes = |seed| written(&generate(Scenario::Mixed, seed, 2));
+    assert_eq!(bytes(11), bytes(11));
+    assert_ne!(bytes(11), bytes(12));
+}
+
+#[test]
+fn names_are_parsed_back() {
+    for scenario in Scenario::ALL {
+        assert_eq!(Scenario::parse(scenario.name()), Some(scenario));
+    }
+    assert_eq!(Scenario::names().collect::<BTreeSet<_>>().len(), Scenario::ALL.len());
+    assert_eq!(Scenario::parse("nothing"), None);
+}
+
+#[test]
+fn events_are_in_order_within_the_window_and_say_what_a_server_could_say() {
+    for (scenario, seed, traffic) in SEVERAL.iter() {
+        let end = traffic.start.plus(traffic.length);
+        assert!(traffic.events.is_sorted_by_key(|event| event.time), "{scenario:?} {seed}");
+        for event in &traffic.events {
+            assert!(
+                event.time >= traffic.start && event.time <= end,
+                "{scenario:?} {seed}: {event:?}"
+            );
+            assert!((200..=599).contains(&event.outcome.status), "{scenario:?} {seed}: {event:?}");
+            assert!(
+                event.path.starts_with('/') && !event.path.contains(' '),
+                "{scenario:?} {seed}: {event:?}"
+            );
+            assert!(event.outcome.duration.is_some_and(|d| d <= Duration::from_secs(61)));
+        }
+    }
+}
+
+#[test]
+fn every_family_plays_where_it_should_and_no_other() {
+    for (scenario, seed, traffic) in SEVERAL.iter() {
+        let seen: BTreeSet<&str> =
+            traffic.events.iter().map(|event| traffic.actor(event).family).collect();
+        let attacks = scenario.attacks(&mut Dice::new(0, 0));
+        for family in FAMILIES {
+            let expected = match family.name() {
+                "crowd" => scenario.crowded(),
+                name if family.abusive() => {
+                    if *scenario == Scenario::CrowdAttack {
+                        continue;
+                    }
+                    attacks.contains(&name)
+                }
+                _ => true,
+            };
+            assert_eq!(
+                seen.contains(family.name()),
+                expected,
+                "{} in {scenario:?} {seed}",
+                family.name()
+            );
+        }
+        if *scenario == Scenario::CrowdAttack {
+            assert!(traffic.actors.iter().any(|actor| actor.abusive));
+        }
+    }
+}
+
+#[test]
+fn attacks_begin_once_there_is_history() {
+    for (scenario, seed, traffic) in SEVERAL.iter() {
+        if *scenario == Scenario::Mixed {
+            continue;
+        }
+        let quiet = 0.2;
+        let early = traffic.start.plus(traffic.length.mul_f64(quiet)).as_nanos() - 1_000_000;
+        for event in &traffic.events {
+            assert!(
+                !traffic.actor(event).abusive || event.time.as_nanos() >= early,
+                "{scenario:?} {seed}: {event:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn labels_are_those_of_the_lines() {
+    let traffic = generate(Scenario::Mixed, 5, 2);
+    let (log, labels) = written(&traffic);
+    let log = String::from_utf8(log).expect("UTF-8");
+    let mut rows = labels.lines();
+    assert_eq!(rows.next(), Some("line,actor,family,abusive"));
+    let mut count = 0;
+    for ((n, row), (line, event)) in (1..).zip(rows).zip(log.lines().zip(&traffic.events)) {
+        let actor = traffic.actor(event);
+        assert_eq!(row, format!("{n},{},{},{}", actor.id, actor.family, actor.abusive));
+        let read: serde_json::Value = serde_json::from_str(line).expect("a JSON line");
+        assert_eq!(read["path"], *event.path);
+        assert_eq!(read["client_ip"], event.addr.to_string());
+        assert_eq!(read["status"], event.outcome.status);
+        assert_eq!(read.get("user").and_then(|user| user.as_str()), event.user.as_deref());
+        assert_eq!(read["user_agent"].as_str().unwrap_or(""), &*event.user_agent);
+        count = n;
+    }
+    assert_eq!(count, traffic.events.len());
+}
+
+#[test]
+fn an_actor_has_one_label_and_attackers_hide_among_the_agents_of_all() {
+    let (mut shared, mut attackers) = (0, 0);
+    for (_, _, traffic) in SEVERAL.iter() {
+        let good: BTreeSet<&str> = traffic
+            .events
+            .iter()
+            .filter(|event| !traffic.actor(event).abusive)
+            .map(|event| &*event.user_agent)
+            .collect();
+        let bad: BTreeSet<&str> = traffic
+            .events
+            .iter()
+            .filter(|event| traffic.actor(event).abusive)
+            .map(|event| &*event.user_agent)
+            .collect();
+        shared += bad.intersection(&good).count();
+        attackers += bad.len();
+        assert!(traffic.actors.iter().enumerate().all(|(i, actor)| actor.id as usize == i));
+    }
+    assert!(
+        shared * 2 > attackers,
+        "{shared} of {attackers} agents of attackers are seen elsewhere"
+    );
+}
+
+#[test]
+fn legitimate_clients_keep_to_their_rates() {
+    for (scenario, seed, traffic) in SEVERAL.iter() {
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        for event in &traffic.events {
+            *counts.entry(event.actor).or_default() += 1;
+        }
+        let seconds = traffic.length.as_secs_f64();
+        for (actor, count) in counts {
+            let rate = count as f64 / seconds;
+            let most = match traffic.actors[actor as usize].family {
+                "integration" => 60.0,
+                "crawler" => 8.0,
+                "monitor" => 1.0,
+                _ => continue,
+            };
+            // Retries in an outage come on top.
+            assert!(rate <= most * 4.0, "{scenario:?} {seed}: actor {actor} at {rate} a second");
+        }
+    }
+}
+
+#[test]
+fn a_deploy_leaves_dead_assets_and_an_outage_leaves_errors() {
+    let share = |scenario, wanted: fn(u16) -> bool| {
+        let (mut hits, mut all) = (0usize, 0usize);
+        for seed in 0..8 {
+            let traffic = generate(scenario, seed, 2);
+            hits += traffic.events.iter().filter(|event| wanted(event.outcome.status)).count();
+            all += traffic.events.len();
+        }
+        hits as f64 / all as f64
+    };
+    let failed = |status| status >= 500;
+    assert!(share(Scenario::Outage, failed) > 4.0 * share(Scenario::Quiet, failed));
+    let missing = |status| status == 404;
+    assert!(share(Scenario::Deploy, missing) > share(Scenario::Quiet, missing));
+}
+
+#[test]
+fn a_flood_is_quick_and_a_botnet_is_many() {
+    let mut sizes: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for seed in 0..4 {
+        for (scenario, family) in [(Scenario::Flood, "flood"), (Scenario::Botnet, "botnet")] {
+            let traffic = generate(scenario, seed, 5);
+            let sources = traffic.actors.iter().filter(|actor| actor.family == family).count();
+            sizes.entry(family).or_default().push(sources);
+        }
+    }
+    let most = |family: &str| sizes[family].iter().max().copied().unwrap_or(0);
+    let least = |family: &str| sizes[family].iter().min().copied().unwrap_or(0);
+    assert!(most("flood") <= 120, "{sizes:?}");
+    assert!(least("botnet") >= 40 && most("botnet") > 200, "{sizes:?}");
+}
+
+#[test]
+fn scenarios_of_a_seed_share_their_site_and_their_legitimate_cast() {
+    let cast = |scenario| {
+        let traffic = generate(scenario, 21, 2);
+        let sent = |event: &&Event| !traffic.actor(event).abusive;
+        traffic.events.iter().filter(sent).map(|event| event.path.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(cast(Scenario::Quiet), cast(Scenario::Scan));
+}
+
+#[test]
+fn files_are_those_of_the_memory() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let traffic = generate(Scenario::Quiet, 2, 1);
+    write(&traffic, &dir.path().join("new")).expect("a writable folder");
+    let read = |name| std::fs::read(dir.path().join("new").join(name)).expect(name);
+    let (log, labels) = written(&traffic);
+    assert_eq!((read("traffic.jsonl"), read("labels.csv")), (log, labels.into_bytes()));
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let error = write(&traffic, &file.join("below")).expect_err("a file is no folder");
+    assert!(error.to_string().contains("below"), "{error}");
+}

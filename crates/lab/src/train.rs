@@ -1,0 +1,104 @@
+//! Training of the abuse classifier on simulated traffic, through the very code that serves.
+
+use crate::simulate::{Scenario, Traffic, generate};
+use std::time::Duration;
+use tidegate_behavior::schema::index;
+use tidegate_engine::policy::Adaptive;
+use tidegate_engine::{Engine, Mode, Policy, Setup};
+use tidegate_models::train::{Params, train as boost};
+use tidegate_models::{AnyModel, Calibration, Logistic, Model, ModelError, TrainingSet};
+
+/// What to train on, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The first seed; each further run takes the next one.
+    pub seed: u64,
+    /// How many sites are drawn; each is simulated in every scenario.
+    pub sites: u64,
+    /// Minutes of traffic a run, at the least; runs vary up to three times that.
+    pub minutes: u32,
+    /// How trees are boosted.
+    pub params: Params,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { seed: FIRST_TRAINING_SEED, sites: 12, minutes: 12, params: Params::default() }
+    }
+}
+
+/// Training draws its sites from here on; evaluation stays below, so the two never meet.
+pub const FIRST_TRAINING_SEED: u64 = 1_000_000;
+
+/// Collects rows from simulated sites. `progress` is told of each run as it ends.
+#[must_use]
+pub fn collect(plan: &Plan, mut progress: impl FnMut(usize, usize)) -> TrainingSet {
+    let mut set = TrainingSet::default();
+    let total = usize::try_from(plan.sites).unwrap_or(usize::MAX) * Scenario::ALL.len();
+    for site in 0..plan.sites {
+        for (i, scenario) in Scenario::ALL.into_iter().enumerate() {
+            let seed = plan.seed + site;
+            let minutes = plan.minutes * (1 + u32::try_from((site + i as u64) % 3).unwrap_or(0));
+            let traffic = generate(scenario, seed, minutes);
+            rows(&traffic, u32::try_from(site).unwrap_or(u32::MAX), &mut set);
+            progress(usize::try_from(site).unwrap_or(0) * Scenario::ALL.len() + i + 1, total);
+        }
+    }
+    set
+}
+
+/// Runs one simulation through an engine without a model and keeps rows at which something new
+/// may be learned: a client's 1st, 2nd, 3rd … request, ever more sparsely, so that one flood does
+/// not outweigh a thousand visitors.
+fn rows(traffic: &Traffic, group: u32, set: &mut TrainingSet) {
+    // The limiter's own denials depend on the model that is to be trained, so nothing is denied.
+    let policy = Policy {
+        mode: Mode::Shadow,
+        adaptive: Adaptive { enabled: false, ..Adaptive::default() },
+        ..Policy::default()
+    };
+    let engine = Engine::new(policy, Setup { capacity: 1 << 17, ..Setup::default() });
+    let mut seen = vec![(0u32, 0u32); traffic.actors.len()];
+    for event in &traffic.events {
+        let decision = engine.check(&event.request());
+        engine.outcome(&decision.ticket, &event.outcome, event.time);
+        let actor = traffic.actor(event);
+        let (count, next) = &mut seen[actor.id as usize];
+        if *count == *next {
+            let mut features = decision.features;
+            features[index::DENIED_SHARE] = 0.0;
+            features[index::PERSISTENCE] = 0.0;
+            set.push(features, actor.abusive, 1.0, group);
+            *next += 1 + *count / 8;
+        }
+        *count += 1;
+    }
+}
+
+/// Trains the classifier: calibrated boosted trees.
+///
+/// # Errors
+/// When the plan gives no rows of one kind, or a parameter is out of range.
+pub fn trees(set: &TrainingSet, plan: &Plan) -> Result<AnyModel, ModelError> {
+    boost(set, &plan.params).map(AnyModel::Trees)
+}
+
+/// Trains the plain baseline on the same rows.
+///
+/// # Errors
+/// When the plan gives no rows of one kind.
+pub fn logistic(set: &TrainingSet, plan: &Plan) -> Result<AnyModel, ModelError> {
+    const PASSES: usize = 4;
+    let (fit, held) = set.split(plan.params.held_out, plan.params.seed);
+    let model = Logistic::train(&fit, PASSES, plan.params.seed)?;
+    let margins: Vec<f32> = held.rows.iter().map(|row| model.margin(row)).collect();
+    let calibration = Calibration::platt(&margins, &held.labels, &held.weights)?;
+    Ok(AnyModel::Logistic(Box::new(model.with_calibration(calibration))))
+}
+
+/// How long a run of this plan simulates, all told.
+#[must_use]
+pub fn simulated(plan: &Plan) -> Duration {
+    let runs = plan.sites * Scenario::ALL.len() as u64;
+    Duration::from_secs(runs * u64::from(plan.minutes) * 2 * 60)
+}

@@ -1,0 +1,154 @@
+//! A shard's index: from a hash to a slot, never rehashed and never grown.
+
+/// Bits of an entry that name the slot; a shard holds fewer than 2²² slots.
+pub(super) const SLOT_BITS: u32 = 22;
+const SLOT: u32 = (1 << SLOT_BITS) - 1;
+const FAR: u32 = 15;
+const EMPTY: u32 = u32::MAX;
+
+/// Linear probing with Robin Hood placement and backward-shift deletion (Celis, 1986): no
+/// tombstones, so churn costs nothing later.
+///
+/// A cell packs a 6-bit tag, the distance from home in 4 bits (15: as far or further, worked out
+/// from the hash) and the slot, so probing and deletion seldom look at an entry.
+#[derive(Debug)]
+pub(super) struct Index {
+    cells: Box<[u32]>,
+}
+
+impl Index {
+    /// Room for `capacity` slots at a load of at most three quarters.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { cells: vec![EMPTY; capacity + capacity / 3 + 2].into() }
+    }
+
+    fn home(&self, hash: u64) -> usize {
+        (((hash >> 32) * self.cells.len() as u64) >> 32) as usize
+    }
+
+    fn next(&self, at: usize) -> usize {
+        if at + 1 == self.cells.len() { 0 } else { at + 1 }
+    }
+
+    fn distance(&self, at: usize, cell: u32, hash_of: impl Fn(u32) -> u64) -> usize {
+        let near = cell >> SLOT_BITS & FAR;
+        if near < FAR {
+            return near as usize;
+        }
+        let home = self.home(hash_of(cell & SLOT));
+        if at >= home { at - home } else { at + self.cells.len() - home }
+    }
+
+    fn cell(tag: u32, distance: usize, slot: u32) -> u32 {
+        tag << (SLOT_BITS + 4) | (distance as u32).min(FAR) << SLOT_BITS | slot
+    }
+
+    /// The place of the slot with this hash for which `is` holds.
+    #[inline]
+    fn place(
+        &self,
+        hash: u64,
+        is: impl Fn(u32) -> bool,
+        hash_of: impl Fn(u32) -> u64,
+    ) -> Option<usize> {
+        let mut at = self.home(hash);
+        for distance in 0..self.cells.len() {
+            let cell = self.cells[at];
+            if cell == EMPTY || self.distance(at, cell, &hash_of) < distance {
+                return None;
+            }
+            if cell >> (SLOT_BITS + 4) == tag(hash) && is(cell & SLOT) {
+                return Some(at);
+            }
+            at = self.next(at);
+        }
+        None
+    }
+
+    /// The slot with this hash for which `is` holds.
+    #[inline]
+    pub(super) fn find(
+        &self,
+        hash: u64,
+        is: impl Fn(u32) -> bool,
+        hash_of: impl Fn(u32) -> u64,
+    ) -> Option<u32> {
+        self.place(hash, is, hash_of).map(|at| self.cells[at] & SLOT)
+    }
+
+    /// Adds a slot that is not in the index. The caller keeps to the capacity, so a free cell is
+    /// always met.
+    pub(super) fn insert(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
+        let (mut at, mut distance, mut held) = (self.home(hash), 0, Self::cell(tag(hash), 0, slot));
+        loop {
+            let cell = self.cells[at];
+            if cell == EMPTY {
+                self.cells[at] = Self::cell(held >> (SLOT_BITS + 4), distance, held & SLOT);
+                return;
+            }
+            let theirs = self.distance(at, cell, &hash_of);
+            if theirs < distance {
+                self.cells[at] = Self::cell(held >> (SLOT_BITS + 4), distance, held & SLOT);
+                (held, distance) = (cell, theirs);
+            }
+            at = self.next(at);
+            distance += 1;
+        }
+    }
+
+    /// Takes a slot out and moves those behind it one step nearer home.
+    pub(super) fn remove(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
+        let Some(mut hole) = self.place(hash, |s| s == slot, &hash_of) else { return };
+        loop {
+            let at = self.next(hole);
+            let cell = self.cells[at];
+            let distance = if cell == EMPTY { 0 } else { self.distance(at, cell, &hash_of) };
+            if distance == 0 {
+                self.cells[hole] = EMPTY;
+                return;
+            }
+            self.cells[hole] = Self::cell(cell >> (SLOT_BITS + 4), distance - 1, cell & SLOT);
+            hole = at;
+        }
+    }
+
+    /// Renames a slot, because its entry moved.
+    pub(super) fn rename(&mut self, hash: u64, from: u32, to: u32, hash_of: impl Fn(u32) -> u64) {
+        if let Some(at) = self.place(hash, |s| s == from, hash_of) {
+            self.cells[at] = self.cells[at] & !SLOT | to;
+        }
+    }
+}
+
+/// Six bits of the hash that choose neither the shard nor the home.
+fn tag(hash: u64) -> u32 {
+    (hash & 0x3f) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        /// Few distinct homes, so that clusters are long and distances pass what four bits hold.
+        #[test]
+        fn it_is_a_map(ops in prop::collection::vec((any::<bool>(), 0u32..96, 0u32..4), 1..400)) {
+            let hash = |slot: u32| u64::from(slot % 3) << 61 | u64::from(slot) << 20 | u64::from(slot % 4);
+            let mut index = Index::new(96);
+            let mut model = BTreeMap::new();
+            for (add, slot, _) in ops {
+                if add && model.insert(slot, ()).is_none() {
+                    index.insert(hash(slot), slot, hash);
+                } else if !add && model.remove(&slot).is_some() {
+                    index.remove(hash(slot), slot, hash);
+                }
+                for slot in 0..96 {
+                    let found = index.find(hash(slot), |s| s == slot, hash);
+                    prop_assert_eq!(found, model.get(&slot).map(|()| slot));
+                }
+            }
+        }
+    }
+}
