@@ -57,7 +57,7 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::ERROR_EXCESS] = excess(tally.error, tally.expected.error, tally.outcomes);
     x[i::AUTH_EXCESS] = excess(tally.auth, tally.expected.auth, tally.outcomes);
     x[i::MISSING_EXCESS] = excess(tally.missing, tally.expected.missing, tally.outcomes);
-    x[i::SERVER_ERROR_RATIO] = tally.server / (tally.outcomes + 1.0);
+    x[i::SERVER_EXCESS] = excess(tally.server, tally.expected.server, tally.outcomes);
     x[i::AUTH_FAILURES] = tally.auth;
     x[i::RESPONSE] = tally.response;
     x[i::LATENCY_EXCESS] = tally.latency_excess;

@@ -69,6 +69,8 @@ pub struct Ratios {
     pub auth: f32,
     /// 404, 405 and 410.
     pub missing: f32,
+    /// 5xx.
+    pub server: f32,
 }
 
 /// Statistics of one group, read without a lock.
@@ -84,6 +86,7 @@ struct Group {
     error: AtomicF32,
     auth: AtomicF32,
     missing: AtomicF32,
+    server: AtomicF32,
     latency: AtomicF32,
     timed: AtomicF32,
 }
@@ -132,7 +135,11 @@ impl Group {
         }
         let dt = seconds(now - before);
         self.at.store(now, Ordering::Relaxed);
-        self.minute.scale(decay(dt, MINUTE));
+        let minute = decay(dt, MINUTE);
+        // An outage slows everybody down within seconds, so what is usual must follow as quickly.
+        for count in [&self.minute, &self.latency, &self.timed] {
+            count.scale(minute);
+        }
         self.hour.scale(decay(dt, HOUR));
         let ten = decay(dt, TEN_MINUTES);
         for count in [
@@ -142,8 +149,7 @@ impl Group {
             &self.error,
             &self.auth,
             &self.missing,
-            &self.latency,
-            &self.timed,
+            &self.server,
         ] {
             count.scale(ten);
         }
@@ -168,6 +174,7 @@ impl Group {
         match status {
             401 | 403 => self.auth.add(weight),
             404 | 405 | 410 => self.missing.add(weight),
+            500.. => self.server.add(weight),
             _ => {}
         }
         if let Some(latency) = latency {
@@ -199,6 +206,7 @@ impl Group {
             error: self.error.get() / weight,
             auth: self.auth.get() / weight,
             missing: self.missing.get() / weight,
+            server: self.server.get() / weight,
         };
         let timed = self.timed.get();
         if timed > 0.5 {
@@ -372,6 +380,7 @@ impl Groups {
             &group.error,
             &group.auth,
             &group.missing,
+            &group.server,
             &group.latency,
             &group.timed,
         ] {

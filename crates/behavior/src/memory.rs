@@ -95,6 +95,7 @@ impl Memory {
             error: towards(view.ratios.error, site.ratios.error),
             auth: towards(view.ratios.auth, site.ratios.auth),
             missing: towards(view.ratios.missing, site.ratios.missing),
+            server: towards(view.ratios.server, site.ratios.server),
         };
         (ratios, view.latency)
     }

@@ -270,6 +270,7 @@ impl Profile {
         tally.expected.error += expected.error;
         tally.expected.auth += expected.auth;
         tally.expected.missing += expected.missing;
+        tally.expected.server += expected.server;
         #[allow(clippy::cast_precision_loss)]
         let pace = 1.0 / (self.learned as f32).min(WINDOW);
         #[allow(clippy::cast_precision_loss)]
@@ -310,6 +311,7 @@ impl Profile {
             &mut tally.expected.error,
             &mut tally.expected.auth,
             &mut tally.expected.missing,
+            &mut tally.expected.server,
         ] {
             *count *= kept[2];
         }

@@ -51,7 +51,7 @@ schema! {
     10 ERROR_EXCESS "error_excess" "share of 4xx responses above what the same routes give everybody, −1..1" "more errors than others get on the same routes";
     11 AUTH_EXCESS "auth_excess" "share of 401 and 403 responses above the routes' own, −1..1" "more refused log-ins than others get";
     12 MISSING_EXCESS "missing_excess" "share of 404, 405 and 410 responses above the routes' own, −1..1" "asks for things that do not exist";
-    13 SERVER_ERROR_RATIO "server_error_ratio" "share of 5xx responses, 0..1" "server errors";
+    13 SERVER_EXCESS "server_excess" "share of 5xx responses above the routes' own, −1..1" "more server errors than others get";
     14 AUTH_FAILURES "auth_failures" "401 and 403 responses over 10 minutes" "repeated refused log-ins";
     15 OUTCOMES "outcomes" "ln(1 + responses learned)" "how many responses were learned";
     16 ROUTES_DISTINCT "routes_distinct" "distinct routes lately (linear counting, saturates near 200)" "how many routes were visited";

@@ -1,5 +1,6 @@
 //! Offline work: log formats, replay, simulation, training, evaluation and reports; no wire.
 
+pub mod bench;
 pub mod evaluate;
 pub mod formats;
 pub mod simulate;

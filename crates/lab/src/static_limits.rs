@@ -71,7 +71,8 @@ pub fn ratio(part: u64, whole: u64) -> f64 {
 impl Default for StaticLimits {
     fn default() -> Self {
         Self {
-            quotas: LIMITS.map(|n| Quota::per_minute(NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN))),
+            quotas: LIMITS
+                .map(|n| Quota::per_minute(NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN))),
             buckets: HashMap::default(),
             counts: [Counts::default(); LIMITS.len()],
         }

@@ -5,11 +5,14 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tidegate_limiter::{Bucket, Clock, Cost, Entry, Key, KeyHasher, Quota, Store, SystemClock, Timestamp};
+use tidegate_limiter::{
+    Bucket, Clock, Cost, Entry, Key, KeyHasher, Quota, Store, SystemClock, Timestamp,
+};
 
 const CLIENTS: u64 = 1_000_000;
 
 /// As large as a client's whole profile.
+#[repr(C)]
 struct Client {
     bucket: Bucket,
     _profile: [u64; 36],
@@ -34,7 +37,7 @@ fn step(state: &mut u64) -> u64 {
 }
 
 fn benches(c: &mut Criterion) {
-    let hundred = NonZeroU32::new(100).unwrap();
+    let hundred = NonZeroU32::MIN.saturating_add(99);
     let quota = Quota::per_second(hundred);
 
     c.bench_function("bucket/admit", |b| {

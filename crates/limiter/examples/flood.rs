@@ -8,6 +8,7 @@ use std::time::Instant;
 use tidegate_limiter::{Bucket, Entry, Key, KeyHasher, Store, Timestamp};
 
 /// As large as a client's whole profile.
+#[repr(C)]
 struct Client {
     bucket: Bucket,
     banned_until: Timestamp,

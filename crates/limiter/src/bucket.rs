@@ -73,7 +73,8 @@ pub(crate) const fn whole(units: u64) -> u32 {
 ///   held all the time, and no less than the lowest.
 /// * **A denied check charges nothing**, and the same check at the same time gets the same answer.
 ///   It does settle the time passed at the quota then in force, so that a later raise does not
-///   reach back over a denial.
+///   reach back over a denial. Where the time of a cell is no whole number of nanoseconds, that
+///   delays the client by less than a nanosecond per cell.
 ///
 /// Under one quota, any window of length w admits at most burst + rate × w.
 ///

@@ -103,12 +103,7 @@ impl Concurrency {
         if age < lease {
             *self
         } else if age - lease < lease {
-            Self {
-                start: self.start + lease,
-                older_start: self.start,
-                newer: 0,
-                older: self.newer,
-            }
+            Self { start: self.start + lease, older_start: self.start, newer: 0, older: self.newer }
         } else {
             Self { start: now, older_start: now, newer: 0, older: 0 }
         }

@@ -86,12 +86,8 @@ mod tests {
     #[test]
     fn a_cost_above_the_burst_never_passes() {
         let quota = Quota::new(10, Duration::from_secs(1), 1).unwrap();
-        let denied = LeakyBucket::default().check(
-            &quota,
-            Duration::MAX,
-            Cost::cells(2),
-            Timestamp::EPOCH,
-        );
+        let denied =
+            LeakyBucket::default().check(&quota, Duration::MAX, Cost::cells(2), Timestamp::EPOCH);
         assert!(!denied.admitted);
         assert_eq!(denied.retry_after, Duration::MAX);
     }

@@ -85,7 +85,8 @@ impl Ratio {
         let excess = 64 - quotient.leading_zeros();
         let mantissa = (quotient >> excess) as u64;
         let shift = (lift - excess) as u8;
-        let exact = (quotient >> excess) << excess == quotient && dividend % den as u128 == 0;
+        let exact =
+            (quotient >> excess) << excess == quotient && dividend.is_multiple_of(den as u128);
         if exact || !round_up {
             return Self { mantissa, shift };
         }
@@ -174,7 +175,7 @@ impl Quota {
         // The longest time up to 1/256 cell that is a whole number of nanoseconds; where not even
         // a cell takes a whole number, a cell rounded up (an error below 1 ns per cell).
         let per_cell = period.div_ceil(cells.get() as u64);
-        let halvings = if period % cells.get() as u64 == 0 {
+        let halvings = if period.is_multiple_of(cells.get() as u64) {
             let twos = per_cell.trailing_zeros();
             if twos < 8 { twos } else { 8 }
         } else {

@@ -1,1 +1,33 @@
 //! The wire: reverse proxy, HTTP API, admin endpoints, metrics and configuration files; no algorithms.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | a YAML file, read, resolved and explained |
+//! | `server` | the life of a server: bind, serve, watch, drain |
+//! | `proxy` | one request: identify, decide, deny or pass on, learn |
+//! | `identify` | from an HTTP head to the record that the engine decides on |
+//! | `forward` | heads as a proxy passes them on |
+//! | `body` | bodies that stream through, and outcomes reported at their end |
+//! | `answer` | denials and errors as problem documents |
+//! | `api` | decisions for a gateway, health, metrics, clients |
+//! | `reload` | a new configuration while the server runs |
+
+mod answer;
+mod api;
+mod body;
+pub mod config;
+mod forward;
+mod identify;
+mod metrics;
+mod proxy;
+mod reload;
+mod server;
+mod shared;
+mod tls;
+mod upstream;
+
+pub use config::{ConfigError, Resolved};
+pub use identify::Identity;
+pub use reload::{ReloadError, Reloader};
+pub use server::{ServeError, Server, serve, stop_signal};
+pub use tls::TlsError;

@@ -1,3 +1,26 @@
 //! The binary: one match that names every command.
 
-fn main() {}
+mod bench;
+mod cli;
+mod evaluate;
+mod serve;
+mod simulate;
+mod train;
+
+use clap::Parser;
+use cli::{Cli, Command};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> miette::Result<()> {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::serve(&args),
+        Command::Proxy(args) => serve::proxy(&args),
+        Command::CheckConfig(args) => serve::check_config(&args),
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+    }
+}

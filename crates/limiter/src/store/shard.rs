@@ -16,6 +16,8 @@ const LOOKS: usize = 32;
 const MAIN: u32 = u32::MAX;
 const GONE: u32 = u32::MAX;
 
+/// In this order, so that what every access touches lies on one line with the entry's first field.
+#[repr(C)]
 pub(super) struct Slot<T> {
     pub(super) key: Key,
     /// Its place in the probationary ring, or [`MAIN`].

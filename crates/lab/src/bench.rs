@@ -1,0 +1,241 @@
+//! What a decision costs on this machine: time per check, and bytes per client.
+
+use serde::Serialize;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+use tidegate_behavior::{Outcome, Request};
+use tidegate_engine::{Engine, Policy, Setup};
+use tidegate_limiter::{Clock, SystemClock, Timestamp};
+use tidegate_models::AnyModel;
+
+/// One way of driving the engine.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Rate {
+    /// Decisions a second, all threads together.
+    pub decisions_per_s: f64,
+    /// Median time of a decision, nanoseconds.
+    pub p50_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+}
+
+/// The report of [`bench`].
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Report {
+    /// Threads of `all_threads`.
+    pub threads: usize,
+    /// Live clients.
+    pub clients: usize,
+    /// One thread alone.
+    pub one_thread: Rate,
+    /// A thread per core.
+    pub all_threads: Rate,
+    /// Resident memory for each tracked client, everything included; 0 where the system does not
+    /// tell.
+    pub bytes_per_client: u64,
+}
+
+/// Requests of many clients with the mix of a page site with an API.
+struct Load {
+    paths: Vec<String>,
+    agents: Vec<String>,
+}
+
+/// Splitmix64: the load is the same in every run.
+const fn mixed(n: u64) -> u64 {
+    let mut z = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+impl Load {
+    fn new() -> Self {
+        let sections = ["shop", "blog", "account", "help", "api/v1/orders", "api/v1/items"];
+        let paths = (0..4096u64).map(|i| match i % 4 {
+            0 => format!("/assets/app-{:08x}.js", mixed(i) as u32),
+            1 => format!("/{}", sections[(i / 4) as usize % sections.len()]),
+            _ => format!("/{}/{}", sections[(i / 4) as usize % sections.len()], mixed(i) % 50_000),
+        });
+        let agents = (0..64).map(|i| {
+            format!(
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/{}.0.0.0 Safari/537.36",
+                80 + i
+            )
+        });
+        Self { paths: paths.collect(), agents: agents.collect() }
+    }
+
+    /// The `n`-th request: any of `clients` with equal chance, four to a network, which is the
+    /// worst case for caches; real traffic is kinder.
+    #[allow(clippy::cast_possible_truncation)]
+    fn request(&self, n: u64, clients: usize, now: Timestamp) -> Request<'_> {
+        let draw = mixed(n);
+        let client = (draw % clients as u64) as u32;
+        let home = mixed(u64::from(client));
+        Request {
+            time: now,
+            addr: Some(address(client)),
+            path: &self.paths[(draw >> 40) as usize % self.paths.len()],
+            user_agent: &self.agents[home as usize % self.agents.len()],
+            referer: if draw >> 63 == 0 { "https://shop.example/shop" } else { "" },
+            ..Request::default()
+        }
+    }
+}
+
+fn address(client: u32) -> IpAddr {
+    let (network, host) = (client / 4, client % 4);
+    IpAddr::V4(Ipv4Addr::from(0x0b00_0000 + (network << 8) + host * 61))
+}
+
+/// Fills an engine with `clients` and drives it for `length` with one thread, then with all.
+#[must_use]
+pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Report {
+    let clients = clients.max(1);
+    let before = resident();
+    let setup = Setup { capacity: clients, model, ..Setup::default() };
+    let engine = Engine::new(Policy::default(), setup);
+    let load = Load::new();
+    let clock = SystemClock::new();
+    // Every client is seen, in an order that is not the addresses', and the routes are learned.
+    let ok = Outcome { status: 200, bytes: 4096, duration: Some(Duration::from_millis(12)) };
+    for i in 0..clients as u64 {
+        let mut request = load.request(i, clients, clock.now());
+        request.addr = Some(address(i as u32));
+        let decision = engine.check(&request);
+        engine.outcome(&decision.ticket, &ok, request.time);
+    }
+    let bytes = resident().saturating_sub(before);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let one_thread = drive(&engine, &load, &clock, clients, 1, length);
+    let all_threads = drive(&engine, &load, &clock, clients, threads, length);
+    let tracked = engine.stats().clients.max(1);
+    Report {
+        threads,
+        clients: tracked,
+        one_thread,
+        all_threads,
+        bytes_per_client: bytes / tracked as u64,
+    }
+}
+
+fn drive(
+    engine: &Engine,
+    load: &Load,
+    clock: &SystemClock,
+    clients: usize,
+    threads: usize,
+    length: Duration,
+) -> Rate {
+    let start = Instant::now();
+    let results: Vec<(u64, Histogram)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads as u64)
+            .map(|worker| {
+                scope.spawn(move || {
+                    let mut histogram = Histogram::default();
+                    let mut n = 0u64;
+                    while start.elapsed() < length {
+                        for _ in 0..256 {
+                            let now = clock.now();
+                            let request =
+                                load.request((worker << 40) + (1 << 50) + n, clients, now);
+                            let began = Instant::now();
+                            std::hint::black_box(engine.check(&request));
+                            histogram.add(began.elapsed());
+                            n += 1;
+                        }
+                    }
+                    (n, histogram)
+                })
+            })
+            .collect();
+        workers.into_iter().filter_map(|worker| worker.join().ok()).collect()
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    let mut all = Histogram::default();
+    let mut decisions = 0;
+    for (n, histogram) in &results {
+        decisions += n;
+        all.merge(histogram);
+    }
+    Rate {
+        decisions_per_s: decisions as f64 / seconds,
+        p50_ns: all.quantile(0.50),
+        p99_ns: all.quantile(0.99),
+    }
+}
+
+/// Times in buckets of 10 ns up to 100 µs; what is slower counts as 100 µs.
+struct Histogram(Vec<u64>);
+
+const BUCKET: u64 = 10;
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self(vec![0; 10_000])
+    }
+}
+
+impl Histogram {
+    fn add(&mut self, time: Duration) {
+        let at = usize::try_from(time.as_nanos() / u128::from(BUCKET)).unwrap_or(usize::MAX);
+        let last = self.0.len() - 1;
+        self.0[at.min(last)] += 1;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (a, b) in self.0.iter_mut().zip(&other.0) {
+            *a += b;
+        }
+    }
+
+    fn quantile(&self, q: f64) -> u64 {
+        let total: u64 = self.0.iter().sum();
+        let wanted = (total as f64 * q).ceil() as u64;
+        let mut seen = 0;
+        for (i, count) in self.0.iter().enumerate() {
+            seen += count;
+            if seen >= wanted {
+                return (i as u64 + 1) * BUCKET;
+            }
+        }
+        0
+    }
+}
+
+/// Resident memory of this process in bytes, where the system tells.
+#[must_use]
+pub fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_bench_fills_every_field() {
+        let report = bench(500, Duration::from_millis(50), None);
+        assert_eq!(report.clients, 500);
+        assert!(report.one_thread.decisions_per_s > 100.0);
+        assert!(
+            report.one_thread.p50_ns > 0 && report.one_thread.p99_ns >= report.one_thread.p50_ns
+        );
+        assert!(report.all_threads.decisions_per_s > 100.0);
+    }
+
+    #[test]
+    fn quantiles_of_a_known_histogram() {
+        let mut h = Histogram::default();
+        for i in 0..100 {
+            h.add(Duration::from_nanos(i * 10));
+        }
+        assert_eq!(h.quantile(0.5), 500);
+        assert_eq!(h.quantile(0.99), 990);
+    }
+}

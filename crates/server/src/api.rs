@@ -1,0 +1,298 @@
+//! The operator's own door: decisions and outcomes for a gateway, health, metrics, clients.
+//!
+//! Answers here carry risk, action and reasons, for they go to the operator's gateway and people.
+//! A gateway must not hand them on to its clients. Everything but the health checks needs the
+//! bearer token when one is set; without one the listener is on loopback.
+
+use crate::answer;
+use crate::config::Token;
+use crate::identify::shape;
+use crate::shared::Shared;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tidegate_behavior::{Method, Outcome, Request as Record};
+use tidegate_engine::policy::OnError;
+use tidegate_engine::{Action, Ticket};
+use tidegate_limiter::Timestamp;
+
+/// Longest body of a call: a thousand outcomes fit many times over.
+const MOST_BYTES: usize = 1 << 20;
+
+#[derive(Clone)]
+struct Door {
+    shared: Arc<Shared>,
+    token: Option<Token>,
+}
+
+/// The routes of the admin listener.
+pub(crate) fn router(shared: Arc<Shared>, token: Option<Token>) -> Router {
+    let door = Door { shared, token };
+    Router::new()
+        .route("/v1/check", post(check))
+        .route("/v1/outcome", post(outcome))
+        .route("/v1/clients", get(clients))
+        .route("/metrics", get(metrics))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .route_layer(middleware::from_fn_with_state(door.clone(), authorize))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .fallback(async || problem(StatusCode::NOT_FOUND, "There is no such endpoint."))
+        .method_not_allowed_fallback(async || {
+            problem(StatusCode::METHOD_NOT_ALLOWED, "The endpoint has another method.")
+        })
+        .with_state(door)
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response {
+    answer::problem(status, detail).map(Body::new)
+}
+
+async fn authorize(State(door): State<Door>, request: Request, next: Next) -> Response {
+    if let Some(Token(token)) = &door.token {
+        let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| value.split_once(' '));
+        let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let given = given.map_or("", |(_, token)| token.trim());
+        if !bool::from(given.as_bytes().ct_eq(token.as_bytes())) {
+            let mut response =
+                problem(StatusCode::UNAUTHORIZED, "Send the admin token as a bearer token.");
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return response;
+        }
+    }
+    next.run(request).await
+}
+
+/// Reads a JSON body; the error names the field.
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Box<Response>> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut json).map_err(|e| {
+        let field = e.path().to_string();
+        let place = if field == "." { String::new() } else { format!("Field `{field}`: ") };
+        Box::new(problem(StatusCode::BAD_REQUEST, &format!("{place}{}", e.into_inner())))
+    })
+}
+
+/// A request as a gateway describes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CheckCall {
+    client_ip: Option<IpAddr>,
+    credential: Option<String>,
+    user: Option<String>,
+    #[serde(default = "get_method")]
+    method: String,
+    path: String,
+    #[serde(default)]
+    user_agent: String,
+    #[serde(default)]
+    referer: String,
+    /// The names of the request's header fields, in their order.
+    #[serde(default)]
+    header_names: Vec<String>,
+    ja4: Option<String>,
+    #[serde(default)]
+    payload: u64,
+    /// Seconds since the Unix epoch; the server's own clock when left out.
+    time: Option<f64>,
+}
+
+fn get_method() -> String {
+    "GET".into()
+}
+
+#[derive(Serialize)]
+struct CheckAnswer {
+    allowed: bool,
+    shadow: bool,
+    action: &'static str,
+    rule: String,
+    limit: u32,
+    remaining: u32,
+    reset: f64,
+    retry_after: f64,
+    wait: f64,
+    risk: f32,
+    limit_per_min: Option<f32>,
+    reasons: Vec<String>,
+    ticket: String,
+}
+
+async fn check(State(door): State<Door>, body: Bytes) -> Response {
+    let call: CheckCall = match read(&body) {
+        Ok(call) => call,
+        Err(answer) => return *answer,
+    };
+    let now = match call.time {
+        None => door.shared.now(),
+        Some(seconds) => match Duration::try_from_secs_f64(seconds) {
+            Ok(since) => Timestamp::EPOCH.plus(since),
+            Err(e) => return problem(StatusCode::BAD_REQUEST, &format!("Field `time`: {e}")),
+        },
+    };
+    if call.client_ip.is_none() && call.credential.is_none() {
+        let detail = "Field `client_ip`: give it, or `credential`: one of them names the client.";
+        return problem(StatusCode::BAD_REQUEST, detail);
+    }
+    let record = Record {
+        time: now,
+        addr: call.client_ip,
+        credential: call.credential.as_deref().filter(|text| !text.is_empty()),
+        user: call.user.as_deref().filter(|text| !text.is_empty()),
+        method: Method::parse(call.method.as_bytes()),
+        path: &call.path,
+        user_agent: &call.user_agent,
+        referer: &call.referer,
+        header_shape: match call.header_names.as_slice() {
+            [] => 0,
+            names => shape(names.iter().map(String::as_str)),
+        },
+        ja4: call.ja4.as_deref(),
+        payload: call.payload,
+    };
+    let Some(decision) = door.shared.check(&record) else {
+        let open = door.shared.live.load().on_error == OnError::Open;
+        let status = if open { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        return json_answer(status, &json!({ "allowed": open, "action": "failed" }));
+    };
+    let engine = &door.shared.engine;
+    // Only what somebody will ask about is explained: explaining scores the features once more.
+    let notable = !decision.allowed || decision.action > Action::Allow;
+    let answer = CheckAnswer {
+        allowed: !decision.denies(),
+        shadow: decision.shadow,
+        action: decision.action.name(),
+        rule: engine.rule_name(decision.rule),
+        limit: decision.limit,
+        remaining: decision.remaining,
+        reset: decision.reset_after.as_secs_f64(),
+        retry_after: decision.retry_after.as_secs_f64(),
+        wait: decision.wait.as_secs_f64(),
+        risk: decision.risk,
+        limit_per_min: Some(decision.limit_per_min).filter(|limit| limit.is_finite()),
+        reasons: if notable { engine.reasons(&decision) } else { Vec::new() },
+        ticket: decision.ticket.to_string(),
+    };
+    json_answer(StatusCode::OK, &answer)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutcomeCall {
+    ticket: String,
+    status: u16,
+    #[serde(default)]
+    bytes: u64,
+    duration_ms: Option<f64>,
+}
+
+async fn outcome(State(door): State<Door>, body: Bytes) -> Response {
+    let batch = body.trim_ascii_start().first() == Some(&b'[');
+    let calls: Vec<OutcomeCall> =
+        match if batch { read(&body) } else { read(&body).map(|one| vec![one]) } {
+            Ok(calls) => calls,
+            Err(answer) => return *answer,
+        };
+    // All are read before any is learned: a refused batch can be sent again whole.
+    let mut outcomes: Vec<(Ticket, Outcome)> = Vec::with_capacity(calls.len());
+    for (index, call) in calls.iter().enumerate() {
+        let field = |name: &str| if batch { format!("[{index}].{name}") } else { name.to_owned() };
+        let ticket = match call.ticket.parse() {
+            Ok(ticket) => ticket,
+            Err(e) => {
+                return problem(
+                    StatusCode::BAD_REQUEST,
+                    &format!("Field `{}`: {e}", field("ticket")),
+                );
+            }
+        };
+        let duration = call.duration_ms.map(|ms| Duration::try_from_secs_f64(ms / 1000.0));
+        let duration = match duration.transpose() {
+            Ok(duration) => duration,
+            Err(e) => {
+                return problem(
+                    StatusCode::BAD_REQUEST,
+                    &format!("Field `{}`: {e}", field("duration_ms")),
+                );
+            }
+        };
+        outcomes.push((ticket, Outcome { status: call.status, bytes: call.bytes, duration }));
+    }
+    for (ticket, outcome) in &outcomes {
+        door.shared.outcome(ticket, outcome);
+    }
+    json_answer(StatusCode::OK, &json!({ "learned": outcomes.len() }))
+}
+
+#[derive(Deserialize)]
+struct Most {
+    most: Option<usize>,
+}
+
+async fn clients(
+    State(door): State<Door>,
+    query: Result<Query<Most>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let Ok(Query(Most { most })) = query else {
+        return problem(
+            StatusCode::BAD_REQUEST,
+            "Field `most`: write a whole number, like ?most=50.",
+        );
+    };
+    let most = most.unwrap_or(50).min(1000);
+    let engine = Arc::clone(&door.shared.engine);
+    // Walks the whole store: not on a thread that serves requests.
+    let views = tokio::task::spawn_blocking(move || engine.clients(most)).await.unwrap_or_default();
+    let views: Vec<_> = views
+        .iter()
+        .map(|view| {
+            json!({
+                "name": view.name,
+                "risk": view.risk,
+                "limit_per_min": Some(view.limit_per_min).filter(|limit| limit.is_finite()),
+                "action": view.action.name(),
+                "allowed": view.allowed,
+                "denied": view.denied,
+                "first_seen": view.first_seen.as_secs(),
+                "last_seen": view.last_seen.as_secs(),
+            })
+        })
+        .collect();
+    json_answer(StatusCode::OK, &views)
+}
+
+async fn ready(State(door): State<Door>) -> Response {
+    if door.shared.draining.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response()
+    } else {
+        "ready\n".into_response()
+    }
+}
+
+async fn metrics(State(door): State<Door>) -> Response {
+    match door.shared.metrics.text() {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "The metrics can't be written."),
+    }
+}
+
+fn json_answer<T: Serialize>(status: StatusCode, answer: &T) -> Response {
+    (status, axum::Json(answer)).into_response()
+}

@@ -1,0 +1,179 @@
+//! What a configuration will do, line by line in plain words.
+
+use super::Resolved;
+use super::values::show;
+use tidegate_behavior::address::Source;
+use tidegate_engine::policy::{MAX_MATCHES, Mode, OnError, Rule, Scope};
+use tidegate_limiter::{Limit, Quota};
+
+/// Says in plain words, one fact a line, what a server with this configuration will do.
+#[must_use]
+pub fn check(resolved: &Resolved) -> Vec<String> {
+    let mut lines = Vec::new();
+    let policy = &resolved.policy;
+    wire(resolved, &mut lines);
+    lines.push(match policy.mode {
+        Mode::Enforce => "Mode enforce: denials are answered with 429.".into(),
+        Mode::Shadow => "Mode shadow: everything is decided and counted, nothing is denied.".into(),
+    });
+    let names: Vec<_> = policy.identity.sources.iter().map(Source::to_string).collect();
+    lines.push(format!(
+        "A client is named by its {} (IPv6 addresses by their first {} bits).",
+        names.join(", else by its "),
+        policy.identity.ipv6_prefix
+    ));
+    lines.push(match policy.identity.trusted.len() {
+        0 => "No hop is trusted: forwarded header fields of requests are thrown away.".into(),
+        n => format!("Forwarded header fields are believed from {n} trusted network(s)."),
+    });
+    adaptive(resolved, &mut lines);
+    for rule in &policy.rules {
+        lines.push(describe_rule(rule));
+    }
+    if policy.rules.iter().any(|r| r.scope == Scope::User) && resolved.identity.user.is_empty() {
+        lines.push(
+            "Note: a rule is per user, and identity.user names no source: only calls of /v1/check \
+             that give a user are limited by it."
+                .into(),
+        );
+    }
+    overlaps(&policy.rules, &mut lines);
+    lines.push(format!(
+        "{} network(s) allowed or denied outright, {} client(s) with a limit of their own, {} \
+         network(s) with a reputation.",
+        policy.addresses.len(),
+        policy.overrides.len(),
+        policy.reputation.len()
+    ));
+    lines.push(match resolved.on_error {
+        OnError::Open => "When deciding itself fails, requests pass.".into(),
+        OnError::Closed => "When deciding itself fails, requests are answered with 503.".into(),
+    });
+    lines.push(format!("At most {} clients are tracked at once.", resolved.capacity));
+    lines
+}
+
+fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
+    if let Some(up) = &resolved.upstream {
+        for listen in &resolved.listen {
+            let tls = if listen.tls.is_some() { " with TLS" } else { "" };
+            let versions = if listen.http2 { "HTTP/1.1 and HTTP/2" } else { "HTTP/1.1" };
+            lines.push(format!(
+                "Listens on {}{tls} for {versions} and passes requests to {}://{}.",
+                listen.address, up.scheme, up.authority
+            ));
+        }
+        lines.push(format!(
+            "Gives the upstream {} to connect, {} to answer and {} to take a piece of a request.",
+            show(up.connect_timeout),
+            show(up.read_timeout),
+            show(up.write_timeout)
+        ));
+        if up.scheme == http::uri::Scheme::HTTPS && !up.tls_verify {
+            lines.push("Warning: the upstream's certificate is not checked.".into());
+        }
+    } else {
+        lines.push("No proxy: decisions are served by the API alone.".into());
+    }
+    let token = if resolved.admin.token.is_some() { "with a token" } else { "without a token" };
+    lines.push(format!("API, metrics and health on {} {token}.", resolved.admin.address));
+}
+
+fn adaptive(resolved: &Resolved, lines: &mut Vec<String>) {
+    let adaptive = &resolved.policy.adaptive;
+    let tiers = &adaptive.tiers;
+    if !adaptive.enabled {
+        lines.push(format!("The learned limit is off: every client has {}.", quota(&tiers.new)));
+        return;
+    }
+    lines.push(format!("A new client has {}.", quota(&tiers.new)));
+    lines.push(format!(
+        "A client that kept a low risk for {} requests rises to at most {}.",
+        adaptive.proven_after,
+        quota(&tiers.trusted)
+    ));
+    let bands = &adaptive.bands;
+    lines.push(format!(
+        "Risk from {} to {}: throttled to {}.",
+        bands.throttle,
+        bands.block,
+        quota(&tiers.throttled)
+    ));
+    lines.push(format!(
+        "Risk from {}: blocked for {}, then {} until forgiven; risk halves every {} of good behaviour.",
+        bands.block,
+        show(adaptive.block_for),
+        quota(&tiers.risky),
+        show(adaptive.forgive)
+    ));
+    let cells = |milli: u32| f64::from(milli) / 1000.0;
+    lines.push(format!(
+        "A page costs {}, an API call {}, an asset {}.",
+        cells(adaptive.costs.page),
+        cells(adaptive.costs.api),
+        cells(adaptive.costs.asset)
+    ));
+}
+
+fn quota(quota: &Quota) -> String {
+    let period = match quota.period().as_secs() {
+        1 => "s".into(),
+        60 => "min".into(),
+        3600 => "h".into(),
+        86_400 => "day".into(),
+        _ => show(quota.period()),
+    };
+    format!("{}/{period} (burst {})", quota.cells(), quota.burst())
+}
+
+fn describe_rule(rule: &Rule) -> String {
+    let methods = if rule.methods.is_empty() {
+        "any method".into()
+    } else {
+        rule.methods.iter().map(|m| m.name()).collect::<Vec<_>>().join(", ")
+    };
+    let whose = match rule.scope {
+        Scope::Client => "each client",
+        Scope::Address => "each address",
+        Scope::Network => "each network",
+        Scope::Credential => "each credential",
+        Scope::User => "each user",
+        Scope::ClientRoute => "each client on each route",
+        Scope::Route => "each route",
+        Scope::Site => "all clients together",
+    };
+    let limit = match &rule.limit {
+        Limit::TokenBucket(q) => format!("has {}", quota(q)),
+        Limit::LeakyBucket { quota: q, max_wait } => {
+            format!("has {}, and waits up to {} over it", quota(q), show(*max_wait))
+        }
+        Limit::SlidingWindow(w) => format!("has {} in any {}", w.cells(), show(w.length())),
+        Limit::Concurrency { max, .. } => format!("has {max} at once"),
+    };
+    let cost = match rule.cost_milli {
+        1000 => String::new(),
+        milli => format!("; a request costs {}", f64::from(milli) / 1000.0),
+    };
+    let shadow = if rule.mode == Mode::Shadow { " (shadow: only counted)" } else { "" };
+    format!("Rule `{}`: {methods} on {}: {whose} {limit}{cost}{shadow}.", rule.name, rule.path)
+}
+
+/// Warns where more rules match one request than it is held against.
+fn overlaps(rules: &[Rule], lines: &mut Vec<String>) {
+    for rule in rules {
+        // A path that the rule's own pattern matches stands for all of them.
+        let path = rule.path.to_string().replace("**", "x").replace('*', "x");
+        let method = rule.methods.first().copied().unwrap_or_default();
+        let matching: Vec<_> = rules.iter().filter(|other| other.matches(method, &path)).collect();
+        if let Some(ignored) = matching.get(MAX_MATCHES) {
+            lines.push(format!(
+                "Warning: {} rules match {} {path}, and a request is held against the first \
+                 {MAX_MATCHES} alone: `{}` is not among them. Join rules or narrow their paths.",
+                matching.len(),
+                method.name(),
+                ignored.name
+            ));
+            return;
+        }
+    }
+}

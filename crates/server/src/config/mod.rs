@@ -1,0 +1,166 @@
+//! Configuration: a YAML file, read without side effects, then resolved once into what runs.
+//!
+//! `raw` is the file as written, `resolve` gives it meaning and checks it, `describe` says in plain
+//! words what it will do. Every error names the file, the line, the value and what to write instead.
+
+mod adaptive;
+mod addresses;
+mod describe;
+mod error;
+mod identity;
+mod raw;
+mod resolve;
+mod rules;
+mod values;
+mod wire;
+
+pub use describe::check;
+pub use error::ConfigError;
+pub use resolve::Startup;
+
+use crate::identify::Identity;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tidegate_engine::Policy;
+use tidegate_engine::policy::OnError;
+use tidegate_models::AnyModel;
+
+/// Everything that runs, checked.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What the engine decides by; may change at a reload.
+    pub policy: Policy,
+    /// Who asks, beyond what the policy says; may change at a reload.
+    pub identity: Identity,
+    /// What is answered when the engine itself fails; may change at a reload.
+    pub on_error: OnError,
+    /// Where requests go, when there is a proxy; may change at a reload.
+    pub upstream: Option<Upstream>,
+    /// Where the proxy listens; empty when only the API is served.
+    pub listen: Vec<Listen>,
+    /// Where the API, the metrics and the health checks listen.
+    pub admin: Admin,
+    /// How long a connection may take to send the head of a request.
+    pub header_timeout: Duration,
+    /// How long requests in flight may take to finish when the server stops.
+    pub drain: Duration,
+    /// Most clients tracked at once.
+    pub capacity: usize,
+    /// The model; `None` means the one in the binary.
+    pub model: Option<AnyModel>,
+    /// The key of hashed names.
+    pub secret: [u64; 2],
+    /// What was written for the values that need a restart, to tell when they change.
+    pub startup: Startup,
+    /// Every file that was read, to watch for changes.
+    pub files: Vec<PathBuf>,
+}
+
+/// One listening address of the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The address; port 0 lets the system choose one.
+    pub address: SocketAddr,
+    /// Certificate and key, when it speaks TLS.
+    pub tls: Option<TlsFiles>,
+    /// Whether it speaks HTTP/2 besides HTTP/1.1.
+    pub http2: bool,
+}
+
+/// A certificate chain and its private key, both in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain, the server's own first.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Scheme `http` or `https`.
+    pub scheme: http::uri::Scheme,
+    /// Host and port.
+    pub authority: http::uri::Authority,
+    /// Longest time to connect.
+    pub connect_timeout: Duration,
+    /// Longest silence of the upstream once it has the request, and between pieces of a response.
+    pub read_timeout: Duration,
+    /// Longest time in which no piece of a request can be passed on.
+    pub write_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// How many unused connections are kept.
+    pub max_idle: usize,
+    /// Whether the upstream's certificate is checked.
+    pub tls_verify: bool,
+    /// Whether it is spoken to in HTTP/2 (with prior knowledge when the scheme is `http`).
+    pub http2: bool,
+}
+
+/// The admin listener.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The address.
+    pub address: SocketAddr,
+    /// The bearer token that every call but the health checks needs.
+    pub token: Option<Token>,
+}
+
+/// A secret that neither prints nor compares in a time that depends on where it differs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub(crate) String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+impl Upstream {
+    /// The upstream at this address with the default timeouts.
+    #[must_use]
+    pub fn new(scheme: http::uri::Scheme, authority: http::uri::Authority) -> Self {
+        Self {
+            scheme,
+            authority,
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
+            max_idle: 256,
+            tls_verify: true,
+            http2: false,
+        }
+    }
+}
+
+/// Reads and resolves a configuration file and the files that it names.
+///
+/// # Errors
+/// The first thing that is wrong, with its place in the file and what to write instead.
+pub fn load(path: &Path) -> Result<Resolved, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|e| ConfigError::unreadable(path, &e))?;
+    let source = error::Source { path, text: &text };
+    let raw = source.parse()?;
+    resolve::resolve(&source, &raw)
+}
+
+impl Resolved {
+    /// A proxy with every default: for a first try without a configuration file.
+    ///
+    /// # Errors
+    /// When `upstream` is no URL of the form `http://host:port`.
+    pub fn default_for_proxy(upstream: &str, listen: SocketAddr) -> Result<Self, ConfigError> {
+        // The same road as a file, so that defaults can't differ between the two.
+        let quoted = upstream.replace('\\', "\\\\").replace('"', "\\\"");
+        let text = format!("listen: \"{listen}\"\nupstream: \"{quoted}\"\n");
+        let path = Path::new("command line");
+        let source = error::Source { path, text: &text };
+        let mut resolved = resolve::resolve(&source, &source.parse()?)?;
+        resolved.files.clear();
+        Ok(resolved)
+    }
+}

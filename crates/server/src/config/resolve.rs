@@ -1,0 +1,317 @@
+//! From what is written to what runs: defaults, ranges, and values that must fit each other.
+
+use super::adaptive::adaptive;
+use super::error::{ConfigError, Source};
+use super::identity::identity;
+use super::raw::{self, At, Raw};
+use super::rules::rules;
+use super::wire::{admin, listens, upstream};
+use super::{Listen, Resolved, Token, addresses, values};
+use serde_saphyr::Location;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tidegate_engine::Policy;
+use tidegate_engine::policy::{Listing, Mode, OnError, Override};
+use tidegate_limiter::{KeyHasher, Quota};
+
+/// What was written for the values that need a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Startup {
+    pub(crate) listen: Vec<Listen>,
+    pub(crate) admin: Option<(SocketAddr, Option<Token>)>,
+    pub(crate) capacity: usize,
+    pub(crate) model: Option<PathBuf>,
+    pub(crate) secret: Option<[u64; 2]>,
+    pub(crate) timeouts: [Duration; 2],
+}
+
+/// Reads files that a configuration names, relative to its own folder, and remembers which.
+pub(super) struct Files {
+    base: PathBuf,
+    read: Vec<PathBuf>,
+}
+
+impl Files {
+    fn new(config: &Path) -> Self {
+        let base = config.parent().unwrap_or(Path::new("")).to_owned();
+        Self { base, read: vec![config.to_owned()] }
+    }
+
+    pub(super) fn read_bytes(
+        &mut self,
+        source: &Source<'_>,
+        file: &At<String>,
+    ) -> Result<(PathBuf, Vec<u8>), ConfigError> {
+        let path = self.base.join(&file.value);
+        let bytes = std::fs::read(&path).map_err(|e| {
+            source.error(
+                file.referenced,
+                format!("{} can't be read: {e}", path.display()),
+                "name a readable file, by its full path or relative to the configuration file",
+            )
+        })?;
+        self.read.push(path.clone());
+        Ok((path, bytes))
+    }
+
+    pub(super) fn read_text(
+        &mut self,
+        source: &Source<'_>,
+        file: &At<String>,
+    ) -> Result<(PathBuf, String), ConfigError> {
+        let (path, bytes) = self.read_bytes(source, file)?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            source.error(
+                file.referenced,
+                format!("{} is not text", path.display()),
+                "name a file in UTF-8",
+            )
+        })?;
+        Ok((path, text))
+    }
+}
+
+/// The place of a value, or of what encloses it when it was written short.
+pub(super) fn place(inner: Location, outer: Location) -> Location {
+    if inner.line() > 0 { inner } else { outer }
+}
+
+/// Resolves the whole file.
+pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, ConfigError> {
+    let mut files = Files::new(source.path);
+    let listen = listens(source, &mut files, raw)?;
+    let upstream = raw.upstream.as_ref().map(|at| upstream(source, at)).transpose()?;
+    match (&raw.listen, &raw.upstream) {
+        (Some(at), None) => {
+            return Err(source.error(
+                at.referenced,
+                "the proxy listens but has no upstream",
+                "add upstream: http://host:port, or take listen away to serve only the API",
+            ));
+        }
+        (None, Some(at)) => {
+            return Err(source.error(
+                at.referenced,
+                "the proxy has an upstream but listens nowhere",
+                "add listen: 127.0.0.1:8080, or take upstream away to serve only the API",
+            ));
+        }
+        _ => {}
+    }
+    let admin = admin(source, &mut files, raw.admin.as_ref())?;
+    let (identity, sources, trusted, ipv6_prefix) = identity(source, &mut files, &raw.identity)?;
+    let mut policy = Policy {
+        mode: mode(raw.mode),
+        adaptive: adaptive(source, &raw.adaptive)?,
+        rules: rules(source, &raw.rules)?,
+        ..Policy::new()
+    };
+    policy.identity.sources = sources;
+    policy.identity.trusted = trusted;
+    policy.identity.ipv6_prefix = ipv6_prefix;
+    let list = &mut policy.addresses;
+    addresses::insert(source, &mut files, &raw.allow, Listing::Allow, list)?;
+    addresses::insert(source, &mut files, &raw.deny, Listing::Deny, list)?;
+    policy.reputation = addresses::reputation(source, &mut files, &raw.reputation)?;
+    for (name, written) in &raw.overrides {
+        let quota = match written.value.as_str() {
+            "unlimited" => None,
+            _ => Some(quota(source, written, None, written.referenced)?),
+        };
+        // An address is spelt one way only, however it was written.
+        let name = name
+            .parse()
+            .map_or_else(|_| name.clone(), |addr| policy.identity.client_prefix(addr).to_string());
+        policy.overrides.insert(name, Override { quota });
+    }
+    let capacity = match &raw.capacity {
+        None => 1_000_000,
+        Some(at) => usize::try_from(at.value)
+            .ok()
+            .filter(|n| (1000..=100_000_000).contains(n))
+            .ok_or_else(|| {
+                source.error(
+                    at.referenced,
+                    format!("a capacity of {} clients is out of range", at.value),
+                    "write a number from 1000 to 100000000; a client takes about a kilobyte",
+                )
+            })?,
+    };
+    let model = raw.model.as_ref().map(|at| model(source, &mut files, at)).transpose()?;
+    let secret = secret(source, &mut files, raw)?;
+    let header_timeout = time(source, raw.timeouts.header.as_ref(), Duration::from_secs(30))?;
+    let drain = time(source, raw.timeouts.drain.as_ref(), Duration::from_secs(30))?;
+    let startup = Startup {
+        listen: listen.clone(),
+        admin: Some((admin.address, admin.token.clone())),
+        capacity,
+        model: raw.model.as_ref().map(|at| at.value.clone().into()),
+        secret,
+        timeouts: [header_timeout, drain],
+    };
+    Ok(Resolved {
+        policy,
+        identity,
+        on_error: on_error(raw.on_error),
+        upstream,
+        listen,
+        admin,
+        header_timeout,
+        drain,
+        capacity,
+        model,
+        secret: secret.map_or_else(random_secret, Ok).map_err(|e| {
+            source.error(
+                Location::UNKNOWN,
+                format!("the system gives no random numbers: {e}"),
+                "set secret_file to a file with at least 16 bytes",
+            )
+        })?,
+        startup,
+        files: files.read,
+    })
+}
+
+pub(super) fn mode(written: Option<raw::Mode>) -> Mode {
+    match written {
+        Some(raw::Mode::Shadow) => Mode::Shadow,
+        Some(raw::Mode::Enforce) | None => Mode::Enforce,
+    }
+}
+
+pub(super) fn on_error(written: Option<raw::OnError>) -> OnError {
+    match written {
+        Some(raw::OnError::Closed) => OnError::Closed,
+        Some(raw::OnError::Open) | None => OnError::Open,
+    }
+}
+
+/// A duration above zero, or the default.
+pub(super) fn time(
+    source: &Source<'_>,
+    written: Option<&At<String>>,
+    default: Duration,
+) -> Result<Duration, ConfigError> {
+    let Some(at) = written else { return Ok(default) };
+    match values::duration(&at.value) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err(source.error(at.referenced, "a time of zero", "write 500ms, 5s, 2m or 1h")),
+        Err(e) => Err(source.error(at.referenced, e, "write it like 500ms, 5s, 2m or 1h")),
+    }
+}
+
+/// A rate with its burst, which is the whole rate when not written.
+pub(super) fn quota(
+    source: &Source<'_>,
+    limit: &At<String>,
+    burst: Option<&At<u64>>,
+    outer: Location,
+) -> Result<Quota, ConfigError> {
+    let at = place(limit.referenced, outer);
+    let (cells, period) = values::rate(&limit.value).map_err(|e| {
+        source.error(
+            at,
+            e,
+            "write a whole number of at least 1 and a unit, like 10/min, 5/s, 1000/h or 2/day",
+        )
+    })?;
+    let burst = match burst {
+        None => cells,
+        Some(at) => u32::try_from(at.value).ok().filter(|n| *n > 0).ok_or_else(|| {
+            source.error(
+                at.referenced,
+                format!("a burst of {} is out of range", at.value),
+                format!("write a number of at least 1, or leave it out for {cells}"),
+            )
+        })?,
+    };
+    Quota::new(cells, period, burst)
+        .map_err(|e| source.error(at, e.to_string(), "write it like 10/min"))
+}
+
+/// A cost in cells, as thousandths.
+pub(super) fn milli(
+    source: &Source<'_>,
+    written: Option<&At<f64>>,
+    default: u32,
+) -> Result<u32, ConfigError> {
+    let Some(at) = written else { return Ok(default) };
+    if (0.0..=1000.0).contains(&at.value) {
+        Ok((at.value * 1000.0).round() as u32)
+    } else {
+        Err(source.error(
+            at.referenced,
+            format!("a cost of {} is out of range", at.value),
+            "write a number from 0 to 1000, such as 1 or 0.1",
+        ))
+    }
+}
+
+/// A secret from the environment or a file, of at least 16 bytes.
+pub(super) fn secret_text(
+    source: &Source<'_>,
+    files: &mut Files,
+    env: Option<&At<String>>,
+    file: Option<&At<String>>,
+) -> Result<Option<String>, ConfigError> {
+    let (at, text) = match (env, file) {
+        (None, None) => return Ok(None),
+        (Some(at), Some(_)) => {
+            return Err(source.error(
+                at.referenced,
+                "a secret both from the environment and from a file",
+                "keep one of the two",
+            ));
+        }
+        (Some(at), None) => {
+            let text = std::env::var(&at.value).map_err(|_| {
+                source.error(
+                    at.referenced,
+                    format!("the environment variable `{}` is not set", at.value),
+                    "set it before the start, or name a file instead",
+                )
+            })?;
+            (at.referenced, text)
+        }
+        (None, Some(at)) => (at.referenced, files.read_text(source, at)?.1),
+    };
+    let text = text.trim();
+    if text.len() < 16 {
+        return Err(source.error(
+            at,
+            "the secret is shorter than 16 bytes",
+            "take a random one, for instance from: openssl rand -hex 32",
+        ));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn secret(
+    source: &Source<'_>,
+    files: &mut Files,
+    raw: &Raw,
+) -> Result<Option<[u64; 2]>, ConfigError> {
+    let text = secret_text(source, files, raw.secret_env.as_ref(), raw.secret_file.as_ref())?;
+    let hasher = KeyHasher::new(0, 0);
+    Ok(text.map(|text| [hasher.key(0, text.as_bytes()).0, hasher.key(1, text.as_bytes()).0]))
+}
+
+fn random_secret() -> Result<[u64; 2], getrandom::Error> {
+    Ok([getrandom::u64()?, getrandom::u64()?])
+}
+
+fn model(
+    source: &Source<'_>,
+    files: &mut Files,
+    at: &At<String>,
+) -> Result<tidegate_models::AnyModel, ConfigError> {
+    let (path, bytes) = files.read_bytes(source, at)?;
+    tidegate_models::file::load(&bytes).map(|(model, _)| model).map_err(|e| {
+        source.error(
+            at.referenced,
+            format!("{}: {e}", path.display()),
+            "or leave `model` out for the one in the program",
+        )
+    })
+}

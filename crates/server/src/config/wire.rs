@@ -1,0 +1,123 @@
+//! Where the server listens and where requests go.
+
+use super::error::{ConfigError, Source};
+use super::raw::{self, At, OneOrMany, Raw, Short};
+use super::resolve::{Files, place, secret_text, time};
+use super::{Admin, Listen, TlsFiles, Token, Upstream};
+use serde_saphyr::Location;
+use std::net::SocketAddr;
+
+fn socket(source: &Source<'_>, text: &str, at: Location) -> Result<SocketAddr, ConfigError> {
+    text.parse().map_err(|_| {
+        source.error(
+            at,
+            format!("`{text}` is not an address to listen on"),
+            "write an address and a port, like 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080",
+        )
+    })
+}
+
+pub(super) fn listens(
+    source: &Source<'_>,
+    files: &mut Files,
+    raw: &Raw,
+) -> Result<Vec<Listen>, ConfigError> {
+    let Some(at) = &raw.listen else { return Ok(Vec::new()) };
+    match &at.value {
+        OneOrMany::One(one) => Ok(vec![listen(source, files, one, at.referenced)?]),
+        OneOrMany::Many(many) if many.is_empty() => Err(source.error(
+            at.referenced,
+            "an empty list of addresses to listen on",
+            "write listen: 127.0.0.1:8080",
+        )),
+        OneOrMany::Many(many) => {
+            many.iter().map(|item| listen(source, files, &item.value.0, item.referenced)).collect()
+        }
+    }
+}
+
+fn listen(
+    source: &Source<'_>,
+    files: &mut Files,
+    raw: &raw::Listen,
+    outer: Location,
+) -> Result<Listen, ConfigError> {
+    let address = socket(source, &raw.address.value, place(raw.address.referenced, outer))?;
+    let tls = match &raw.tls {
+        None => None,
+        Some(at) => {
+            let (cert, _) = files.read_bytes(source, &at.value.cert)?;
+            let (key, _) = files.read_bytes(source, &at.value.key)?;
+            let tls = TlsFiles { cert, key };
+            crate::tls::server_config(&tls, true).map_err(|e| {
+                source.error(
+                    at.referenced,
+                    e.to_string(),
+                    "name a certificate chain and its private key, both in PEM",
+                )
+            })?;
+            Some(tls)
+        }
+    };
+    Ok(Listen { address, tls, http2: raw.http2.unwrap_or(true) })
+}
+
+pub(super) fn upstream(
+    source: &Source<'_>,
+    at: &At<Short<raw::Upstream>>,
+) -> Result<Upstream, ConfigError> {
+    let Short(raw) = &at.value;
+    let url_at = place(raw.url.referenced, at.referenced);
+    let wrong = |why: &str| {
+        source.error(
+            url_at,
+            format!("upstream `{}` {why}", raw.url.value),
+            "write only scheme, host and port, like http://127.0.0.1:9000",
+        )
+    };
+    let uri: http::Uri = raw.url.value.parse().map_err(|_| wrong("is not a URL"))?;
+    let parts = uri.into_parts();
+    let scheme = parts
+        .scheme
+        .filter(|s| *s == http::uri::Scheme::HTTP || *s == http::uri::Scheme::HTTPS)
+        .ok_or_else(|| wrong("has no scheme http or https"))?;
+    let authority = parts.authority.ok_or_else(|| wrong("has no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(wrong("holds a user name"));
+    }
+    if parts.path_and_query.is_some_and(|path| path != "/") {
+        return Err(wrong("has a path"));
+    }
+    let base = Upstream::new(scheme, authority);
+    Ok(Upstream {
+        connect_timeout: time(source, raw.connect_timeout.as_ref(), base.connect_timeout)?,
+        read_timeout: time(source, raw.read_timeout.as_ref(), base.read_timeout)?,
+        write_timeout: time(source, raw.write_timeout.as_ref(), base.write_timeout)?,
+        idle_timeout: time(source, raw.idle_timeout.as_ref(), base.idle_timeout)?,
+        max_idle: raw.max_idle.unwrap_or(base.max_idle),
+        tls_verify: raw.tls_verify.unwrap_or(base.tls_verify),
+        http2: raw.http2.unwrap_or(base.http2),
+        ..base
+    })
+}
+
+pub(super) fn admin(
+    source: &Source<'_>,
+    files: &mut Files,
+    raw: Option<&At<raw::Admin>>,
+) -> Result<Admin, ConfigError> {
+    let Some(at) = raw else {
+        return Ok(Admin { address: SocketAddr::from(([127, 0, 0, 1], 9901)), token: None });
+    };
+    let address = socket(source, &at.value.listen.value, at.value.listen.referenced)?;
+    let token =
+        secret_text(source, files, at.value.token_env.as_ref(), at.value.token_file.as_ref())?;
+    if token.is_none() && !address.ip().is_loopback() {
+        return Err(source.error(
+            at.value.listen.referenced,
+            format!("the admin address {address} can be reached from outside and has no token"),
+            "add token_env or token_file, or listen on 127.0.0.1",
+        ));
+    }
+    Ok(Admin { address, token: token.map(Token) })
+}

@@ -1,0 +1,171 @@
+//! What Prometheus reads: counts of the engine and of the wire, every label from a fixed set.
+
+use http::StatusCode;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::Arc;
+use tidegate_engine::{Action, Engine};
+
+type Labels = [(&'static str, &'static str); 1];
+
+/// The metrics of one server.
+pub(crate) struct Metrics {
+    registry: Registry,
+    responses: Family<Labels, Counter>,
+    upstream_failures: Family<Labels, Counter>,
+    reloads: Family<Labels, Counter>,
+    pub connections: Gauge,
+    pub in_flight: Gauge,
+    pub engine_failures: Counter,
+    pub decide_seconds: Histogram,
+    pub config_time: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("tidegate"),
+            responses: Family::default(),
+            upstream_failures: Family::default(),
+            reloads: Family::default(),
+            connections: Gauge::default(),
+            in_flight: Gauge::default(),
+            engine_failures: Counter::default(),
+            decide_seconds: Histogram::new(exponential_buckets(250e-9, 2.0, 14)),
+            config_time: Gauge::default(),
+        };
+        metrics.registered(engine)
+    }
+
+    fn registered(mut self, engine: Arc<Engine>) -> Self {
+        let registry = &mut self.registry;
+        registry.register(
+            "responses",
+            "Responses of the proxy by class of status",
+            self.responses.clone(),
+        );
+        registry.register(
+            "upstream_failures",
+            "Requests that the upstream did not answer",
+            self.upstream_failures.clone(),
+        );
+        registry.register("config_reloads", "Reloads of the configuration", self.reloads.clone());
+        registry.register(
+            "config_loaded_timestamp_seconds",
+            "When the configuration in force was loaded",
+            self.config_time.clone(),
+        );
+        registry.register("connections", "Connections open to the proxy", self.connections.clone());
+        registry.register("requests_in_flight", "Requests being passed on", self.in_flight.clone());
+        registry.register(
+            "engine_failures",
+            "Decisions that failed and were answered as on_error says",
+            self.engine_failures.clone(),
+        );
+        registry.register(
+            "decide_seconds",
+            "Time to decide a request",
+            self.decide_seconds.clone(),
+        );
+        registry.register_collector(Box::new(EngineStats(engine)));
+        self
+    }
+
+    /// Counts a response of the proxy.
+    pub(crate) fn response(&self, status: StatusCode) {
+        let class = match status.as_u16() {
+            429 => "429",
+            100..=199 => "1xx",
+            200..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=499 => "4xx",
+            _ => "5xx",
+        };
+        self.responses.get_or_create(&[("class", class)]).inc();
+    }
+
+    /// Counts a request that the upstream did not answer.
+    pub(crate) fn upstream_failure(&self, kind: &'static str) {
+        self.upstream_failures.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// Counts a reload.
+    pub(crate) fn reload(&self, accepted: bool) {
+        let result = if accepted { "accepted" } else { "refused" };
+        self.reloads.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// The `OpenMetrics` text.
+    pub(crate) fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+/// Reads the engine's own counts when asked.
+struct EngineStats(Arc<Engine>);
+
+impl fmt::Debug for EngineStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EngineStats")
+    }
+}
+
+impl Collector for EngineStats {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let stats = self.0.stats();
+        for (name, help, count) in [
+            ("denied", "Requests that enforcement denies", stats.denied),
+            ("shadow_denied", "Denied requests that shadow mode let pass", stats.shadow_denied),
+            ("unscored", "Requests decided without a model", stats.unscored),
+            ("outcomes", "Outcomes learned", stats.outcomes),
+            ("clients_evicted", "Clients forgotten for want of room", stats.evicted),
+        ] {
+            let counter = ConstCounter::new(count);
+            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        for (name, help, size) in [
+            ("clients", "Clients tracked", stats.clients),
+            ("clients_capacity", "Most clients tracked at once", stats.capacity),
+            (
+                "penalties_kept",
+                "Penalties kept of clients that were forgotten",
+                stats.penalties_kept,
+            ),
+            ("routes", "Routes told apart", stats.routes),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(size).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        let mut decided = encoder.encode_descriptor(
+            "decisions",
+            "Requests decided, by action",
+            None,
+            MetricType::Counter,
+        )?;
+        for (action, count) in Action::ALL.iter().zip(stats.decided) {
+            ConstCounter::new(count)
+                .encode(decided.encode_family(&[("action", action.name())])?)?;
+        }
+        let mut risk = encoder.encode_descriptor(
+            "risk",
+            "Requests decided, by tenth of the client's risk",
+            None,
+            MetricType::Counter,
+        )?;
+        for (tenth, count) in stats.risk_histogram.iter().enumerate() {
+            ConstCounter::new(*count)
+                .encode(risk.encode_family(&[("tenth", tenth.to_string())])?)?;
+        }
+        Ok(())
+    }
+}

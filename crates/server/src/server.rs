@@ -1,0 +1,341 @@
+//! The server from start to end: bind, serve, watch, drain.
+
+use crate::api;
+use crate::config::{Listen, Resolved};
+use crate::proxy::Proxy;
+use crate::reload::{self, Reloader};
+use crate::shared::{Live, Shared};
+use crate::tls::{TlsError, server_config};
+use crate::upstream::Upstream;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tidegate_engine::{Engine, Setup};
+use tidegate_models::AnyModel;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Why a server could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address can't be listened on.
+    #[error("can't listen on {address} for the {purpose}: {source}; {remedy}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What it was for.
+        purpose: &'static str,
+        /// What the system said.
+        source: io::Error,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// TLS can't be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The admin listener broke.
+    #[error("the admin listener broke: {0}")]
+    Admin(io::Error),
+    /// Signals can't be received.
+    #[error("signals can't be received: {0}")]
+    Signal(io::Error),
+}
+
+/// A server that is bound to its addresses and not yet running.
+pub struct Server {
+    shared: Arc<Shared>,
+    listeners: Vec<(TcpListener, Option<TlsAcceptor>, Listen)>,
+    admin: TcpListener,
+    resolved: Resolved,
+    reloader: Option<Arc<Reloader>>,
+}
+
+impl Server {
+    /// Makes the engine and binds every address. `config_path` is what a reload reads; without it
+    /// there is none.
+    ///
+    /// # Errors
+    /// When an address is in use or not of this machine, or a certificate can't be used.
+    pub async fn bind(
+        mut resolved: Resolved,
+        config_path: Option<PathBuf>,
+    ) -> Result<Self, ServeError> {
+        let setup = Setup {
+            capacity: resolved.capacity,
+            secret: resolved.secret,
+            model: resolved.model.take().or_else(embedded_model),
+        };
+        let engine = Arc::new(Engine::new(resolved.policy.clone(), setup));
+        let upstream = resolved.upstream.clone().map(Upstream::new).transpose()?.map(Arc::new);
+        let shared = Arc::new(Shared::new(engine, Live::new(&resolved, upstream)));
+        let mut listeners = Vec::new();
+        for listen in &resolved.listen {
+            let tls = listen.tls.as_ref().map(|files| server_config(files, listen.http2));
+            let tls = tls.transpose()?.map(TlsAcceptor::from);
+            listeners.push((bind(listen.address, "proxy").await?, tls, listen.clone()));
+        }
+        let admin = bind(resolved.admin.address, "admin API").await?;
+        let reloader =
+            config_path.map(|path| Arc::new(Reloader::new(path, &resolved, Arc::clone(&shared))));
+        Ok(Self { shared, listeners, admin, resolved, reloader })
+    }
+
+    /// The addresses that the proxy is bound to, in the order of the configuration.
+    #[must_use]
+    pub fn proxy_addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|(listener, ..)| listener.local_addr().ok()).collect()
+    }
+
+    /// The address that the admin API is bound to.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// The engine that decides.
+    #[must_use]
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.shared.engine)
+    }
+
+    /// What reloads the configuration, when there is a file.
+    #[must_use]
+    pub fn reloader(&self) -> Option<Arc<Reloader>> {
+        self.reloader.clone()
+    }
+
+    /// Serves until `shutdown` is ready, then drains: nothing new is accepted, `/readyz` answers
+    /// 503, requests in flight finish within the time that the configuration gives them.
+    ///
+    /// # Errors
+    /// When the admin listener breaks.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let stop = CancellationToken::new();
+        let kill = CancellationToken::new();
+        let closed = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        for (listener, tls, listen) in self.listeners {
+            let front = Front {
+                shared: Arc::clone(&self.shared),
+                tls,
+                http2: listen.http2,
+                header_timeout: self.resolved.header_timeout,
+                tasks: tasks.clone(),
+                stop: stop.clone(),
+                kill: kill.clone(),
+            };
+            tasks.spawn(front.accept(listener));
+        }
+        let watching = self.reloader.map(|it| tokio::spawn(reload::watch(it, stop.clone())));
+        let router = api::router(Arc::clone(&self.shared), self.resolved.admin.token);
+        let until = closed.clone().cancelled_owned();
+        let mut admin = tokio::spawn(
+            axum::serve(self.admin, router).with_graceful_shutdown(until).into_future(),
+        );
+
+        let broken = tokio::select! {
+            () = shutdown => None,
+            ended = &mut admin => Some(admin_result(ended)),
+        };
+        tracing::info!("draining");
+        self.shared.draining.store(true, Ordering::Relaxed);
+        stop.cancel();
+        tasks.close();
+        if tokio::time::timeout(self.resolved.drain, tasks.wait()).await.is_err() {
+            tracing::warn!("requests were still in flight at the end of the drain");
+            kill.cancel();
+            tasks.wait().await;
+        }
+        closed.cancel();
+        if let Some(watching) = watching {
+            let _ = watching.await;
+        }
+        match broken {
+            Some(result) => result,
+            // An admin client that keeps its connection open must not keep the process.
+            None => match tokio::time::timeout(Duration::from_secs(1), &mut admin).await {
+                Ok(ended) => admin_result(ended),
+                Err(_) => {
+                    admin.abort();
+                    Ok(())
+                }
+            },
+        }
+    }
+}
+
+fn admin_result(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), ServeError> {
+    ended.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(ServeError::Admin)
+}
+
+/// Binds, serves and drains: the whole life of a server.
+///
+/// # Errors
+/// When it can't start, or the admin listener breaks.
+pub async fn serve(
+    resolved: Resolved,
+    config_path: Option<PathBuf>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let server = Server::bind(resolved, config_path).await?;
+    for address in server.proxy_addresses() {
+        tracing::info!(%address, "the proxy listens");
+    }
+    if let Ok(address) = server.admin_address() {
+        tracing::info!(%address, "the admin API listens");
+    }
+    server.run(shutdown).await
+}
+
+/// Is ready when the process is told to stop: SIGTERM or SIGINT.
+///
+/// # Errors
+/// When signals can't be received.
+pub fn stop_signal() -> Result<impl Future<Output = ()>, ServeError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// The model in the binary; without it the static limits alone are left, which is better than
+/// nothing.
+fn embedded_model() -> Option<AnyModel> {
+    Engine::default_model()
+        .map_err(|e| tracing::error!(error = %e, "the embedded model can't be used: static limits alone"))
+        .ok()
+}
+
+async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| {
+        let remedy = match source.kind() {
+            io::ErrorKind::AddrInUse => "another process has the port: stop it or choose another",
+            io::ErrorKind::PermissionDenied => {
+                "choose a port from 1024, or allow the process CAP_NET_BIND_SERVICE"
+            }
+            io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
+            _ => "check the address",
+        };
+        ServeError::Bind { address, purpose, source, remedy }
+    })
+}
+
+/// One listening address and what its connections need.
+#[derive(Clone)]
+struct Front {
+    shared: Arc<Shared>,
+    tls: Option<TlsAcceptor>,
+    http2: bool,
+    header_timeout: Duration,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    kill: CancellationToken,
+}
+
+impl Front {
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let front = self.clone();
+                    self.tasks.spawn(front.connection(stream, peer));
+                }
+                Err(e) => {
+                    // Mostly: no file descriptors left. Give others time to close theirs.
+                    tracing::warn!(error = %e, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(self, stream: TcpStream, peer: SocketAddr) {
+        self.shared.metrics.connections.inc();
+        let _ = stream.set_nodelay(true);
+        match self.tls.clone() {
+            None => self.serve(stream, peer).await,
+            Some(tls) => tokio::select! {
+                stream = tokio::time::timeout(self.header_timeout, tls.accept(stream)) => match stream {
+                    Ok(Ok(stream)) => self.serve(stream, peer).await,
+                    Ok(Err(e)) => tracing::debug!(%peer, error = %e, "TLS handshake failed"),
+                    Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+                },
+                () = self.stop.cancelled() => {}
+            },
+        }
+        self.shared.metrics.connections.dec();
+    }
+
+    async fn serve<S>(&self, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let proxy = Proxy {
+            shared: Arc::clone(&self.shared),
+            peer: peer.ip(),
+            tls: self.tls.is_some(),
+            tasks: self.tasks.clone(),
+            kill: self.kill.clone(),
+        };
+        let spoke = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&spoke);
+        let service = service_fn(move |request| {
+            heard.store(true, Ordering::Relaxed);
+            let proxy = proxy.clone();
+            async move { Ok::<_, Infallible>(proxy.serve(request).await) }
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.header_timeout);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(60));
+        let builder = if self.http2 { builder } else { builder.http1_only() };
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        // Until the first request, neither version nor head have a timer of their own.
+        let first = tokio::time::sleep(self.header_timeout);
+        tokio::pin!(first);
+        let (mut waiting, mut stopping) = (true, false);
+        loop {
+            tokio::select! {
+                result = connection.as_mut() => {
+                    if let Err(e) = result {
+                        tracing::debug!(%peer, error = %e, "connection ended");
+                    }
+                    return;
+                }
+                () = &mut first, if waiting => {
+                    waiting = false;
+                    if !spoke.load(Ordering::Relaxed) {
+                        tracing::debug!(%peer, "no request in time");
+                        return;
+                    }
+                }
+                () = self.stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = self.kill.cancelled() => return,
+            }
+        }
+    }
+}

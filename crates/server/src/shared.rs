@@ -1,0 +1,97 @@
+//! What every connection, the API and the reloader share.
+
+use crate::config::Resolved;
+use crate::identify::Identity;
+use crate::metrics::Metrics;
+use crate::upstream::Upstream;
+use arc_swap::ArcSwap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use tidegate_behavior::{Outcome, Request};
+use tidegate_engine::policy::OnError;
+use tidegate_engine::{Decision, Engine, Ticket};
+use tidegate_limiter::{Clock, SystemClock, Timestamp};
+
+/// The parts of the wire that a reload replaces.
+pub(crate) struct Live {
+    pub identity: Identity,
+    pub on_error: OnError,
+    pub upstream: Option<Arc<Upstream>>,
+}
+
+impl Live {
+    pub(crate) fn new(resolved: &Resolved, upstream: Option<Arc<Upstream>>) -> Self {
+        Self { identity: resolved.identity.clone(), on_error: resolved.on_error, upstream }
+    }
+}
+
+pub(crate) struct Shared {
+    pub engine: Arc<Engine>,
+    pub live: ArcSwap<Live>,
+    pub metrics: Metrics,
+    pub draining: AtomicBool,
+    clock: SystemClock,
+}
+
+impl Shared {
+    pub(crate) fn new(engine: Arc<Engine>, live: Live) -> Self {
+        let metrics = Metrics::new(Arc::clone(&engine));
+        Self {
+            engine,
+            live: ArcSwap::from_pointee(live),
+            metrics,
+            draining: AtomicBool::new(false),
+            clock: SystemClock::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Decides a request; `None` when deciding itself failed.
+    pub(crate) fn check(&self, request: &Request<'_>) -> Option<Decision> {
+        let started = std::time::Instant::now();
+        let decision = self.guard(|| self.engine.check(request));
+        self.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
+        decision
+    }
+
+    /// Takes in what became of a request that was passed on.
+    pub(crate) fn outcome(&self, ticket: &Ticket, outcome: &Outcome) {
+        self.guard(|| self.engine.outcome(ticket, outcome, self.now()));
+    }
+
+    /// Gives back what a request holds that was decided and not passed on.
+    pub(crate) fn release(&self, ticket: &Ticket) {
+        self.guard(|| self.engine.release(ticket));
+    }
+
+    /// A fault in the engine costs one decision, never the connection.
+    fn guard<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let result = catch_unwind(AssertUnwindSafe(work)).ok();
+        if result.is_none() {
+            self.metrics.engine_failures.inc();
+            tracing::error!("the engine failed; this request is answered as on_error says");
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_counted_and_contained() {
+        let resolved =
+            Resolved::default_for_proxy("http://127.0.0.1:1", ([127, 0, 0, 1], 0).into()).unwrap();
+        let engine = Arc::new(Engine::new(resolved.policy.clone(), Default::default()));
+        let shared = Shared::new(engine, Live::new(&resolved, None));
+        let failed: Option<()> = shared.guard(|| panic!("on purpose"));
+        assert!(failed.is_none());
+        assert_eq!(shared.metrics.engine_failures.get(), 1);
+        assert_eq!(shared.guard(|| 7), Some(7));
+    }
+}

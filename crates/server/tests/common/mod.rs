@@ -1,0 +1,141 @@
+//! A real upstream, a real server in front of it, and a real client, all on loopback.
+#![allow(dead_code, unreachable_pub)]
+
+use axum::Router;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tidegate_server::{Reloader, ServeError, Server, config};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub type Http = Client<HttpConnector, Full<Bytes>>;
+
+/// A server in front of an upstream, stopped and drained by [`Gate::stop`].
+pub struct Gate {
+    pub proxy: SocketAddr,
+    pub admin: SocketAddr,
+    pub reloader: Arc<Reloader>,
+    pub path: PathBuf,
+    pub folder: tempfile::TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Gate {
+    /// Starts with this text for a configuration; `{upstream}` stands for the upstream's address.
+    pub async fn start(upstream: SocketAddr, text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tidegate.yaml");
+        std::fs::write(&path, Self::text(upstream, text)).unwrap();
+        let resolved = config::load(&path).unwrap();
+        let server = Server::bind(resolved, Some(path.clone())).await.unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        Self {
+            proxy: server.proxy_addresses()[0],
+            admin: server.admin_address().unwrap(),
+            reloader: server.reloader().unwrap(),
+            path,
+            folder,
+            stop: Some(stop),
+            running: tokio::spawn(server.run(async {
+                let _ = stopped.await;
+            })),
+        }
+    }
+
+    pub fn text(upstream: SocketAddr, rest: &str) -> String {
+        let admin = if rest.contains("admin:") { "" } else { "admin: {listen: '127.0.0.1:0'}\n" };
+        let listen = if rest.contains("listen: {") { "" } else { "listen: 127.0.0.1:0\n" };
+        let up = if rest.contains("upstream:") {
+            String::new()
+        } else {
+            format!("upstream: http://{upstream}\n")
+        };
+        format!("{listen}{up}{admin}capacity: 1000\n{rest}\n")
+            .replace("{upstream}", &upstream.to_string())
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.proxy)
+    }
+
+    pub fn tell_to_stop(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+    }
+
+    pub async fn stopped(self) {
+        self.running.await.unwrap().unwrap();
+    }
+
+    pub async fn stop(mut self) {
+        self.tell_to_stop();
+        self.stopped().await;
+    }
+
+    /// Calls the admin API.
+    pub async fn admin(&self, method: &str, path: &str, body: &str) -> (StatusCode, Value) {
+        let (status, text) = self.admin_text(method, path, body, None).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub async fn admin_text(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        token: Option<&str>,
+    ) -> (StatusCode, String) {
+        let mut request =
+            Request::builder().method(method).uri(format!("http://{}{path}", self.admin));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Full::from(body.to_owned())).unwrap();
+        let response = client().request(request).await.unwrap();
+        let status = response.status();
+        (status, text(response).await)
+    }
+}
+
+/// Serves a router on a port of its own.
+pub async fn upstream(router: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    address
+}
+
+/// An address where nobody listens.
+pub async fn nobody() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+pub fn client() -> Http {
+    Client::builder(TokioExecutor::new()).build_http()
+}
+
+pub fn h2_client() -> Http {
+    Client::builder(TokioExecutor::new()).http2_only(true).build_http()
+}
+
+pub async fn get(client: &Http, url: &str) -> Response<hyper::body::Incoming> {
+    client.request(Request::get(url).body(Full::default()).unwrap()).await.unwrap()
+}
+
+pub async fn text(response: Response<hyper::body::Incoming>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+pub fn field<'a, B>(response: &'a Response<B>, name: &str) -> &'a str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}

@@ -1,0 +1,225 @@
+//! Every mistake in a configuration is told with its line and its remedy.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use tidegate_server::config::{self, check, load};
+
+fn write(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tidegate.yaml");
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+const PROXY: &str = "listen: 127.0.0.1:8080\nupstream: http://127.0.0.1:9000\n";
+
+#[test]
+fn mistakes_are_told_with_line_and_remedy() {
+    // The text after two good lines, the line of the mistake, and a part of message and remedy.
+    for (text, line, message, remedy) in [
+        ("mood: shadow", 3, "mood", "examples/tidegate.yaml"),
+        ("mode: maybe", 3, "maybe", "examples"),
+        ("capacity: 5", 3, "5", "1000"),
+        ("capacity: many", 3, "many", "examples"),
+        ("timeouts:\n  drain: soon", 4, "`soon`", "500ms"),
+        ("timeouts: {drain: 0s}", 3, "zero", "5s"),
+        ("admin: {listen: '0.0.0.0:9901'}", 3, "no token", "token_file"),
+        ("admin: {listen: here}", 3, "`here`", "127.0.0.1:8080"),
+        ("admin:\n  listen: 127.0.0.1:1\n  token_env: TIDEGATE_NOT_SET", 5, "not set", "file"),
+        ("allow: [10.0.0.0/8, 300.1.1.1]", 3, "`300.1.1.1`", "file"),
+        ("deny: [{file: nowhere.txt}]", 3, "nowhere.txt", "relative"),
+        ("identity: {ipv6_prefix: 8}", 3, "8 bits", "64"),
+        ("identity: {trusted_hops: [0.0.0.0/0]}", 3, "whole Internet", "load balancers"),
+        (
+            "identity:\n  credentials:\n    - address\n    - header: x-api-key",
+            6,
+            "never reached",
+            "last",
+        ),
+        ("identity: {credentials: [header: 'x key']}", 3, "`x key`", "x-api-key"),
+        ("adaptive:\n  throttle_above: 0.9\n  block_above: 0.8", 4, "0.9", "smaller"),
+        ("adaptive: {block_above: 8}", 3, "8", "0 to 1"),
+        ("adaptive: {hysteresis: 0.7}", 3, "0.7", "smaller"),
+        ("adaptive: {jitter: 0.2}", 3, "0.2", "half"),
+        ("adaptive:\n  new: 10 per minute", 4, "`10 per minute`", "10/min"),
+        ("adaptive:\n  new: 10", 4, "`10`", "10/min"),
+        ("adaptive:\n  trusted:\n    limit: 10/min", 5, "`trusted`", "rise"),
+        (
+            "adaptive:\n  costs: {page: 5}\n  risky: {limit: 5/min, burst: 2}",
+            5,
+            "burst of 2",
+            "at least 5",
+        ),
+        ("adaptive:\n  costs:\n    page: -1", 5, "-1", "0 to 1000"),
+        (
+            "rules:\n  - {name: a, limit: 1/s}\n  - {name: a, limit: 2/s}",
+            5,
+            "line 4",
+            "name of its own",
+        ),
+        ("rules:\n  - name: a", 4, "no limit", "10/min"),
+        ("rules:\n  - name: a b\n    limit: 1/s", 4, "`a b`", "letters"),
+        ("rules:\n  - {name: default, limit: 1/s}", 4, "learned limit", "another name"),
+        ("rules:\n  - name: a\n    limit: 0/s", 5, "`0/s`", "at least 1"),
+        ("rules:\n  - name: a\n    limit: 10/fortnight", 5, "fortnight", "2/day"),
+        ("rules:\n  - name: a\n    limit: 1/s\n    cost: 3", 6, "never pass", "at least 3"),
+        ("rules:\n  - name: a\n    limit: 1/s\n    burst: 0", 6, "burst of 0", "at least 1"),
+        ("rules:\n  - name: a\n    match: {path: login}\n    limit: 1/s", 5, "`login`", "/login"),
+        (
+            "rules:\n  - name: a\n    match: {methods: [post]}\n    limit: 1/s",
+            5,
+            "`post`",
+            "capitals",
+        ),
+        ("rules:\n  - name: a\n    limit: 1/s\n    max_wait: 1s", 6, "max_wait", "leaky_bucket"),
+        ("rules:\n  - name: a\n    algorithm: concurrency", 4, "at once", "max: 20"),
+        (
+            "rules:\n  - name: a\n    algorithm: concurrency\n    max: 2\n    limit: 1/s",
+            7,
+            "limit",
+            "token_bucket",
+        ),
+        ("rules:\n  - name: a\n    algorithm: luck\n    limit: 1/s", 5, "luck", "examples"),
+        ("rules:\n  - name: a\n    per: planet\n    limit: 1/s", 5, "planet", "examples"),
+        ("rules:\n  - name: a\n    limt: 1/s", 5, "limt", "examples"),
+        ("overrides:\n  1.2.3.4: lots", 4, "`lots`", "10/min"),
+        ("reputation:\n  - {file: a.txt}", 4, "neither", "hostile"),
+        ("reputation:\n  - {maxmind: a.mmdb, hosting_asns: [1]}", 4, "a.mmdb", "readable"),
+        ("model: nothing.model", 3, "nothing.model", "relative"),
+        ("secret_env: TIDEGATE_NOT_SET", 3, "TIDEGATE_NOT_SET", "file"),
+        ("rules: [", 3, "", "examples"),
+        ("listen: 127.0.0.1:1", 3, "listen", "examples"),
+    ] {
+        let (_folder, path) = write(&format!("{PROXY}{text}\n"));
+        let error = load(&path).expect_err(text);
+        assert!(
+            (error.line() == Some(line)) || (text == "rules: [" && error.line() >= Some(line)),
+            "{text}: {error}"
+        );
+        assert!(error.message().contains(message), "{text}: {error}");
+        assert!(error.remedy().contains(remedy), "{text}: {error}");
+        assert!(error.to_string().contains("tidegate.yaml:"), "{error}");
+    }
+}
+
+#[test]
+fn mistakes_of_the_wire() {
+    for (text, line, message) in [
+        ("listen: 127.0.0.1:8080", 1, "no upstream"),
+        ("upstream: http://a", 1, "listens nowhere"),
+        ("listen: 8080\nupstream: http://a", 1, "`8080`"),
+        ("listen: [127.0.0.1:1, here]\nupstream: http://a", 1, "`here`"),
+        ("listen: []\nupstream: http://a", 1, "empty"),
+        ("listen: 127.0.0.1:1\nupstream: 127.0.0.1:9000", 2, "scheme"),
+        ("listen: 127.0.0.1:1\nupstream: ftp://a", 2, "scheme"),
+        ("listen: 127.0.0.1:1\nupstream: http://a/b", 2, "path"),
+        ("listen: 127.0.0.1:1\nupstream:\n  url: http://a\n  read_timeout: 5", 4, "`5`"),
+        (
+            "listen:\n  address: 127.0.0.1:1\n  tls: {cert: c, key: k}\nupstream: http://a",
+            3,
+            "can't be read",
+        ),
+    ] {
+        let (_folder, path) = write(text);
+        let error = load(&path).expect_err(text);
+        assert_eq!(error.line(), Some(line), "{text}: {error}");
+        assert!(error.message().contains(message), "{text}: {error}");
+    }
+    let error = load(Path::new("/nowhere/tidegate.yaml")).unwrap_err();
+    assert!(error.line().is_none() && error.to_string().contains("/nowhere/tidegate.yaml"));
+}
+
+#[test]
+fn a_line_of_an_included_file_is_named() {
+    let (folder, path) = write(&format!("{PROXY}deny: [{{file: bad.txt}}]\n"));
+    std::fs::write(folder.path().join("bad.txt"), "# ours\n10.0.0.0/8\nten\n").unwrap();
+    let error = load(&path).unwrap_err();
+    assert_eq!(error.line(), Some(3));
+    assert!(error.message().contains("bad.txt:3") && error.message().contains("`ten`"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named() {
+    let (folder, path) =
+        write(&format!("{PROXY}reputation: [{{maxmind: asn.mmdb, hosting_asns: [64496]}}]\n"));
+    std::fs::write(folder.path().join("asn.mmdb"), [0xab; 64]).unwrap();
+    let error = load(&path).unwrap_err();
+    assert_eq!(error.line(), Some(3));
+    assert!(error.message().contains("asn.mmdb: not a MaxMind"), "{error}");
+}
+
+#[test]
+fn the_offending_line_is_shown() {
+    let (_folder, path) =
+        write(&format!("{PROXY}rules:\n  - name: a\n    limit: lots # of them\n"));
+    let mut shown = String::new();
+    miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
+        .render_report(&mut shown, &load(&path).unwrap_err())
+        .unwrap();
+    assert!(shown.contains("limit: lots # of them"), "{shown}");
+    assert!(shown.contains("10/min") && shown.contains("5 │"), "{shown}");
+}
+
+#[test]
+fn lists_files_and_overrides_are_taken_in() {
+    let (folder, path) = write(&format!(
+        "{PROXY}allow: [10.0.0.0/8, {{file: ours.txt}}]\noverrides: {{1.2.3.4: unlimited, key: 9/s}}\n\
+         reputation: [{{file: bad.txt, value: hostile}}, {{file: good.txt, value: good}}]\n"
+    ));
+    std::fs::write(folder.path().join("ours.txt"), "192.0.2.0/24 # office\n\n2001:db8::/32\n")
+        .unwrap();
+    std::fs::write(folder.path().join("bad.txt"), "198.51.100.0/24\n").unwrap();
+    std::fs::write(folder.path().join("good.txt"), "198.51.100.7\n").unwrap();
+    let resolved = load(&path).unwrap();
+    assert_eq!(resolved.policy.addresses.len(), 3);
+    assert_eq!(resolved.policy.reputation.get([198, 51, 100, 1].into()), Some(&2));
+    assert_eq!(resolved.policy.reputation.get([198, 51, 100, 7].into()), Some(&-1));
+    assert!(resolved.policy.overrides["1.2.3.4"].quota.is_none());
+    assert_eq!(resolved.policy.overrides["key"].quota.unwrap().cells().get(), 9);
+    assert_eq!(resolved.files.len(), 4);
+}
+
+#[test]
+fn the_examples_are_good_and_explained() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    for name in ["tidegate.yaml", "literal.yaml", "pages.yaml", "api.yaml"] {
+        let resolved = load(&folder.join(name)).unwrap_or_else(|e| panic!("{e}"));
+        let lines = check(&resolved);
+        assert!(lines.iter().any(|line| line.contains("Listens on")), "{name}: {lines:#?}");
+        assert!(lines.iter().all(|line| line.ends_with('.')), "{name}: {lines:#?}");
+    }
+    let literal = load(&folder.join("literal.yaml")).unwrap().policy.adaptive;
+    let per_minute = |quota: tidegate_limiter::Quota| (quota.cells_per_second() * 60.0).round();
+    assert_eq!((literal.bands.throttle, literal.bands.block), (0.5, 0.8));
+    assert_eq!(per_minute(literal.tiers.new), 20.0);
+    assert_eq!(per_minute(literal.tiers.trusted), 1000.0);
+    assert_eq!(per_minute(literal.tiers.risky), 5.0);
+    assert_eq!(per_minute(literal.tiers.throttled), 10.0);
+}
+
+#[test]
+fn the_full_example_states_the_defaults() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let written = load(&folder.join("tidegate.yaml")).unwrap();
+    let address = written.listen[0].address;
+    let default = config::Resolved::default_for_proxy("http://127.0.0.1:9000", address).unwrap();
+    assert_eq!(check(&written), check(&default));
+}
+
+#[test]
+fn the_check_warns_of_rules_that_are_never_reached() {
+    let rules: String = (0..9).map(|n| format!("  - {{name: r{n}, limit: 1/s}}\n")).collect();
+    let (_folder, path) = write(&format!("{PROXY}rules:\n{rules}"));
+    let lines = check(&load(&path).unwrap());
+    assert!(
+        lines.iter().any(|line| line.starts_with("Warning: 9 rules") && line.contains("`r8`")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn an_empty_file_serves_the_api_alone() {
+    let (_folder, path) = write("# nothing yet\n");
+    let resolved = load(&path).unwrap();
+    assert!(resolved.listen.is_empty() && resolved.admin.address.ip().is_loopback());
+}

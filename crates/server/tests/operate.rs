@@ -1,0 +1,231 @@
+//! What an operator does: calls the API, reads metrics, reloads, stops.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use axum::Router;
+use axum::routing::get;
+use common::{Gate, client, upstream};
+use http::StatusCode;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tidegate_server::{Server, config};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+async fn hello() -> SocketAddr {
+    let slow = || async {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        "slow"
+    };
+    upstream(Router::new().route("/", get(|| async { "hello" })).route("/slow", get(slow))).await
+}
+
+async fn ask(stream: &mut TcpStream) -> String {
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut buffer = [0; 4096];
+    let length = stream.read(&mut buffer).await.unwrap();
+    String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn check_and_outcome() {
+    let gate = Gate::start(hello().await, "rules: [{name: two, limit: 2/min}]").await;
+    let call = json!({
+        "client_ip": "203.0.113.9", "method": "GET", "path": "/a?b=1", "user_agent": "curl/8",
+        "header_names": ["host", "user-agent"], "time": 1_800_000_000.5
+    });
+    let mut tickets = Vec::new();
+    for allowed in [true, true, false] {
+        let (status, answer) = gate.admin("POST", "/v1/check", &call.to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(answer["allowed"], allowed, "{answer}");
+        assert_eq!(answer["rule"], "two");
+        assert_eq!(answer["retry_after"].as_f64().unwrap() > 0.0, !allowed);
+        assert!(answer["risk"].is_number() && answer["action"].is_string());
+        tickets.push(answer["ticket"].as_str().unwrap().to_owned());
+    }
+    let one = json!({"ticket": tickets[0], "status": 200, "duration_ms": 12.5, "bytes": 100});
+    let (status, answer) = gate.admin("POST", "/v1/outcome", &one.to_string()).await;
+    assert_eq!((status, &answer["learned"]), (StatusCode::OK, &json!(1)));
+    let batch = json!([{"ticket": tickets[1], "status": 404}, {"ticket": "zz", "status": 200}]);
+    let (status, answer) = gate.admin("POST", "/v1/outcome", &batch.to_string()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(answer["detail"].as_str().unwrap().contains("`[1].ticket`"), "{answer}");
+    let batch = json!([{"ticket": tickets[1], "status": 404}]);
+    assert_eq!(gate.admin("POST", "/v1/outcome", &batch.to_string()).await.1["learned"], 1);
+    let (status, clients) = gate.admin("GET", "/v1/clients?most=5", "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(clients[0]["name"], "203.0.113.9");
+    let (_, metrics) = gate.admin_text("GET", "/metrics", "", None).await;
+    assert!(metrics.contains("tidegate_outcomes_total 2\n"), "{metrics}");
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn malformed_calls_name_the_field() {
+    let gate = Gate::start(hello().await, "").await;
+    for (path, body, word) in [
+        ("/v1/check", "{", "EOF"),
+        ("/v1/check", r#"{"client_ip": "x", "path": "/"}"#, "client_ip"),
+        ("/v1/check", r#"{"client_ip": "1.2.3.4"}"#, "path"),
+        ("/v1/check", r#"{"path": "/"}"#, "client_ip"),
+        ("/v1/check", r#"{"client_ip": "1.2.3.4", "path": "/", "colour": 1}"#, "colour"),
+        ("/v1/check", r#"{"client_ip": "1.2.3.4", "path": "/", "time": -1}"#, "time"),
+        ("/v1/check", r#"{"client_ip": "1.2.3.4", "path": "/", "payload": "big"}"#, "payload"),
+        ("/v1/outcome", r#"{"ticket": "00", "status": 200}"#, "ticket"),
+        ("/v1/outcome", r#"[{"ticket": "00", "status": 70000}]"#, "[0].status"),
+    ] {
+        let (status, answer) = gate.admin("POST", path, body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        assert!(answer["detail"].as_str().unwrap().contains(word), "{body} got {answer}");
+    }
+    let long = format!("{{\"path\": \"{}\"}}", "x".repeat(2 << 20));
+    let (status, _) = gate.admin("POST", "/v1/check", &long).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(gate.admin("GET", "/v1/nothing", "").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(gate.admin("GET", "/v1/check", "").await.0, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(gate.admin("GET", "/v1/clients?most=x", "").await.0, StatusCode::BAD_REQUEST);
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn the_token_guards_all_but_health() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "0123456789abcdef\n").unwrap();
+    let admin = format!("admin: {{listen: '127.0.0.1:0', token_file: {}}}", file.display());
+    let gate = Gate::start(hello().await, &admin).await;
+    for (path, token, expected) in [
+        ("/metrics", None, 401),
+        ("/metrics", Some("0123456789abcdeX"), 401),
+        ("/metrics", Some("0123456789abcdef"), 200),
+        ("/v1/clients", None, 401),
+        ("/healthz", None, 200),
+        ("/readyz", None, 200),
+    ] {
+        let (status, _) = gate.admin_text("GET", path, "", token).await;
+        assert_eq!(status.as_u16(), expected, "{path} {token:?}");
+    }
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_are_openmetrics() {
+    let gate = Gate::start(hello().await, "rules: [{name: one, limit: 1/min}]").await;
+    for _ in 0..3 {
+        let _ = common::get(&client(), &gate.url("/")).await;
+    }
+    let (status, text) = gate.admin_text("GET", "/metrics", "", None).await;
+    assert_eq!(status, StatusCode::OK);
+    for line in [
+        "tidegate_responses_total{class=\"2xx\"} 1",
+        "tidegate_responses_total{class=\"429\"} 2",
+        "tidegate_denied_total 2",
+        "tidegate_clients 1",
+        "# TYPE tidegate_decisions counter",
+        "# TYPE tidegate_decide_seconds histogram",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (_, value) = line.rsplit_once(' ').unwrap();
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+    }
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_file_is_taken_in_and_no_connection_drops() {
+    let up = hello().await;
+    let gate = Gate::start(up, "rules: [{name: before, limit: 100/min}]").await;
+    let mut stream = TcpStream::connect(gate.proxy).await.unwrap();
+    assert!(ask(&mut stream).await.contains("\"before\""));
+    // As editors and Kubernetes do: a new file renamed over the old one.
+    let next = gate.folder.path().join("next");
+    std::fs::write(&next, Gate::text(up, "rules: [{name: after, limit: 100/min}]")).unwrap();
+    std::fs::rename(&next, &gate.path).unwrap();
+    let mut answer = String::new();
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        answer = ask(&mut stream).await;
+        if answer.contains("\"after\"") {
+            break;
+        }
+    }
+    assert!(answer.contains("\"after\""), "{answer}");
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_file_changes_nothing_and_is_counted() {
+    let up = hello().await;
+    let gate = Gate::start(up, "rules: [{name: before, limit: 100/min}]").await;
+    let mut stream = TcpStream::connect(gate.proxy).await.unwrap();
+    std::fs::write(&gate.path, Gate::text(up, "rules: [{name: after, limit: lots}]")).unwrap();
+    // What SIGHUP calls.
+    let error = gate.reloader.reload().unwrap_err().to_string();
+    assert!(error.contains("tidegate.yaml:5:") && error.contains("`lots`"), "{error}");
+    assert!(ask(&mut stream).await.contains("\"before\""));
+    std::fs::write(&gate.path, Gate::text(up, "rules: [{name: after, limit: 9/min}]")).unwrap();
+    gate.reloader.reload().unwrap();
+    assert!(ask(&mut stream).await.contains("\"after\""));
+    let (_, metrics) = gate.admin_text("GET", "/metrics", "", None).await;
+    assert!(metrics.contains("tidegate_config_reloads_total{result=\"refused\"} "), "{metrics}");
+    assert!(metrics.contains("tidegate_config_reloads_total{result=\"accepted\"} "), "{metrics}");
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_can_move_the_upstream() {
+    let (first, second) =
+        (hello().await, upstream(Router::new().route("/", get(|| async { "moved" }))).await);
+    let gate = Gate::start(first, "").await;
+    let mut stream = TcpStream::connect(gate.proxy).await.unwrap();
+    assert!(ask(&mut stream).await.ends_with("hello"));
+    std::fs::write(&gate.path, Gate::text(second, "")).unwrap();
+    gate.reloader.reload().unwrap();
+    assert!(ask(&mut stream).await.ends_with("moved"));
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_lets_requests_finish() {
+    let mut gate = Gate::start(hello().await, "").await;
+    let (url, proxy, admin) = (gate.url("/slow"), gate.proxy, gate.admin);
+    let mut idle = TcpStream::connect(proxy).await.unwrap();
+    assert!(ask(&mut idle).await.ends_with("hello"));
+    let slow = tokio::spawn(async move { common::text(common::get(&client(), &url).await).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    gate.tell_to_stop();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(TcpStream::connect(proxy).await.is_err(), "a new connection was accepted");
+    let ready = common::get(&client(), &format!("http://{admin}/readyz")).await;
+    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let mut end = Vec::new();
+    assert_eq!(idle.read_to_end(&mut end).await.unwrap(), 0, "an idle connection stayed");
+    assert_eq!(slow.await.unwrap(), "slow");
+    tokio::time::timeout(Duration::from_secs(3), gate.stopped()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_drain_has_an_end() {
+    let mut gate = Gate::start(hello().await, "timeouts: {drain: 100ms}").await;
+    let url = gate.url("/slow");
+    let slow = tokio::spawn(async move { client().get(url.parse().unwrap()).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    gate.tell_to_stop();
+    tokio::time::timeout(Duration::from_secs(3), gate.stopped()).await.unwrap();
+    assert!(slow.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_a_clear_error() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let resolved = config::Resolved::default_for_proxy("http://127.0.0.1:1", address).unwrap();
+    let error = Server::bind(resolved, None).await.err().unwrap().to_string();
+    assert!(error.contains(&address.to_string()) && error.contains("another process"), "{error}");
+}

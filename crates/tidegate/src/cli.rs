@@ -1,0 +1,136 @@
+//! What the command line takes; every default is said in its help.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A rate limiter that learns each client's own limit from how the client behaves.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Everything that tidegate does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the reverse proxy and the API that a configuration file describes.
+    Serve(ServeArgs),
+    /// Run the reverse proxy in front of one upstream, with the default policy.
+    Proxy(ProxyArgs),
+    /// Read configuration files and say, line by line, what they will do.
+    CheckConfig(CheckConfigArgs),
+    /// Write labelled synthetic traffic as a log and its labels.
+    Simulate(SimulateArgs),
+    /// Measure decisions a second and memory a client on this machine.
+    Bench(BenchArgs),
+    /// Train the abuse classifier on simulated traffic, reproducibly from its seed.
+    Train(TrainArgs),
+    /// Measure decisions on simulated traffic that nobody trained on.
+    Evaluate(EvaluateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Where to write the model.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Train the plain logistic baseline instead of boosted trees.
+    #[arg(long)]
+    pub(crate) logistic: bool,
+    /// How many sites to draw; each is simulated in every scenario.
+    #[arg(long, default_value_t = 24)]
+    pub(crate) sites: u64,
+    /// Minutes of traffic a run, at the least.
+    #[arg(long, default_value_t = 12)]
+    pub(crate) minutes: u32,
+    /// The first site's seed. Below 1000000 it overlaps with what `evaluate` uses.
+    #[arg(long, default_value_t = tidegate_lab::train::FIRST_TRAINING_SEED)]
+    pub(crate) seed: u64,
+    /// How many trees.
+    #[arg(long, default_value_t = 96)]
+    pub(crate) trees: usize,
+    /// How deep a tree may become.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) depth: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArgs {
+    /// How many unseen sites to draw.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) seeds: u64,
+    /// The first site's seed.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Minutes of traffic a run.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) minutes: u32,
+    /// Only these scenarios (may be given several times); all when none is given.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scenario: Vec<String>,
+    /// Another model than the one built in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The configuration file; a change of it is taken over while running.
+    #[arg(short, long, value_name = "FILE", default_value = "tidegate.yaml")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProxyArgs {
+    /// The server to protect, such as http://127.0.0.1:9000.
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: String,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// Evaluate and count, deny nothing.
+    #[arg(long)]
+    pub(crate) shadow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfigArgs {
+    /// The files.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArgs {
+    /// What happens: quiet, flash-crowd, office, outage, deploy, flood, botnet, scan, scrape,
+    /// stuffing, enumeration, bruteforce, mixed or crowd-attack.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scenario: String,
+    /// Draws the site, the visitors and the attackers.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Minutes of traffic.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) minutes: u32,
+    /// The folder for traffic.jsonl and labels.csv; made if it does not exist.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Live clients.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) clients: usize,
+    /// Seconds for each of the two runs.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) seconds: u64,
+    /// Print one line of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}

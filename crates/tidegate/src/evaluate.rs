@@ -1,0 +1,118 @@
+//! `tidegate evaluate`: what the model and the policy do on traffic that nobody trained on.
+
+use crate::cli::EvaluateArgs;
+use crate::train::progress_bar;
+use miette::{IntoDiagnostic, WrapErr, miette};
+use tidegate_engine::{Engine, Policy};
+use tidegate_lab::evaluate::{Plan, Report, evaluate};
+use tidegate_lab::simulate::Scenario;
+use tidegate_lab::static_limits::ratio;
+use tidegate_models::AnyModel;
+
+pub(crate) fn run(args: &EvaluateArgs) -> miette::Result<()> {
+    let scenarios = if args.scenario.is_empty() {
+        Scenario::ALL.to_vec()
+    } else {
+        args.scenario.iter().map(|name| scenario(name)).collect::<miette::Result<_>>()?
+    };
+    let seeds = (args.seed..args.seed.saturating_add(args.seeds.max(1))).collect();
+    let plan = Plan { seeds, minutes: args.minutes.max(1), scenarios };
+    let model = model(args.model.as_deref())?;
+    let bar = progress_bar("evaluating");
+    let report = evaluate(&plan, &Policy::default(), Some(&model), |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report).into_diagnostic()?);
+    } else {
+        print(&plan, &report);
+    }
+    Ok(())
+}
+
+/// The scenario of this name.
+pub(crate) fn scenario(name: &str) -> miette::Result<Scenario> {
+    Scenario::parse(name).ok_or_else(|| {
+        let names: Vec<_> = Scenario::names().collect();
+        miette!("there is no scenario `{name}`; take one of: {}", names.join(", "))
+    })
+}
+
+/// The model of this file, or the one built in.
+pub(crate) fn model(path: Option<&std::path::Path>) -> miette::Result<AnyModel> {
+    let Some(path) = path else {
+        return Engine::default_model().into_diagnostic().wrap_err("the built-in model");
+    };
+    let bytes = std::fs::read(path)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot read the model {}", path.display()))?;
+    let (model, _) = tidegate_models::file::load(&bytes)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("{} is no usable model", path.display()))?;
+    Ok(model)
+}
+
+fn print(plan: &Plan, report: &Report) {
+    println!(
+        "{} unseen sites (seeds {} to {}), {} minutes each, default policy\n",
+        plan.seeds.len(),
+        plan.seeds.first().unwrap_or(&0),
+        plan.seeds.last().unwrap_or(&0),
+        plan.minutes
+    );
+    println!(
+        "{:<14} {:>10} {:>9} {:>9} {:>9} {:>10} {:>9}   best fixed limit (harm ≤ 0.2 %)",
+        "scenario", "legitimate", "denied %", "worst %", "harmed %", "abusive", "denied %"
+    );
+    for row in &report.scenarios {
+        let fixed = row.best_static.map_or_else(
+            || "none".to_owned(),
+            |(limit, harm, caught)| {
+                format!("{limit}/min: {:.1} % at {:.3} % harm", caught * 100.0, harm * 100.0)
+            },
+        );
+        println!(
+            "{:<14} {:>10} {:>9.3} {:>9.3} {:>9.2} {:>10} {:>9.1}   {}",
+            row.scenario,
+            row.legitimate,
+            ratio(row.legitimate_denied, row.legitimate) * 100.0,
+            row.worst_harm * 100.0,
+            ratio(row.harmed.0, row.harmed.1) * 100.0,
+            row.abusive,
+            ratio(row.abusive_denied, row.abusive) * 100.0,
+            fixed
+        );
+    }
+    println!(
+        "\n{:<14} {:>7} {:>7} {:>10} {:>9} {:>9} {:>14}",
+        "actor", "abusive", "actors", "requests", "denied %", "harmed %", "first denial"
+    );
+    for (name, family) in &report.families {
+        println!(
+            "{:<14} {:>7} {:>7} {:>10} {:>9.3} {:>9.2} {:>14}",
+            name,
+            if family.abusive { "yes" } else { "" },
+            family.actors,
+            family.requests,
+            ratio(family.denied, family.requests) * 100.0,
+            ratio(family.harmed, family.actors) * 100.0,
+            family.median_first_denial.map_or_else(|| "–".into(), |n| format!("request {n}"))
+        );
+    }
+    let percent = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{:.1} %", x * 100.0));
+    let number = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.4}"));
+    println!("\nprecision {:.4}, recall {:.4}", report.precision, report.recall);
+    println!(
+        "false positives {}, false negatives {}",
+        report.false_positives, report.false_negatives
+    );
+    println!("ROC-AUC {}, PR-AUC {}", number(report.roc_auc), number(report.pr_auc));
+    println!(
+        "TPR at 0.1 % FPR {}, at 1 % FPR {}",
+        percent(report.tpr_at.0),
+        percent(report.tpr_at.1)
+    );
+    println!("calibration error {}, Brier {}", number(report.ece), number(report.brier));
+}

@@ -1,0 +1,64 @@
+//! `tidegate serve`, `proxy` and `check-config`: from a configuration to a running server.
+
+use crate::cli::{CheckConfigArgs, ProxyArgs, ServeArgs};
+use miette::{IntoDiagnostic, WrapErr};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use tidegate_engine::Mode;
+use tidegate_server::{Resolved, Server, config, stop_signal};
+use tracing_subscriber::EnvFilter;
+
+pub(crate) fn serve(args: &ServeArgs) -> miette::Result<()> {
+    let resolved = config::load(&args.config)?;
+    run(resolved, Some(args.config.clone()))
+}
+
+pub(crate) fn proxy(args: &ProxyArgs) -> miette::Result<()> {
+    let mut resolved = Resolved::default_for_proxy(&args.upstream, args.listen)?;
+    if args.shadow {
+        resolved.policy.mode = Mode::Shadow;
+    }
+    run(resolved, None)
+}
+
+pub(crate) fn check_config(args: &CheckConfigArgs) -> miette::Result<()> {
+    for file in &args.files {
+        let resolved = config::load(file)?;
+        println!("{}: valid", file.display());
+        for line in config::check(&resolved) {
+            println!("  {line}");
+        }
+    }
+    Ok(())
+}
+
+fn run(resolved: Resolved, file: Option<PathBuf>) -> miette::Result<()> {
+    start_logging();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .into_diagnostic()
+        .wrap_err("cannot start the runtime")?;
+    runtime.block_on(async {
+        let mode = resolved.policy.mode;
+        let stop = stop_signal().into_diagnostic()?;
+        let server = Server::bind(resolved, file).await.into_diagnostic()?;
+        for address in server.proxy_addresses() {
+            tracing::info!(%address, "proxy listens");
+        }
+        tracing::info!(
+            address = %server.admin_address().into_diagnostic()?,
+            mode = if mode == Mode::Shadow { "shadow: nothing is denied" } else { "enforce" },
+            "admin and API listen"
+        );
+        server.run(stop).await.into_diagnostic()
+    })
+}
+
+/// Logs go to standard error: text for a terminal, JSON for a collector. `RUST_LOG` filters them.
+fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in one process (tests) keeps the first subscriber, which is as good.
+    let _ = if std::io::stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
+}

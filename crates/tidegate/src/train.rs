@@ -1,0 +1,45 @@
+//! `tidegate train`: simulate, learn, write one model file.
+
+use crate::cli::TrainArgs;
+use indicatif::{ProgressBar, ProgressStyle};
+use miette::{IntoDiagnostic, WrapErr};
+use tidegate_lab::train::{Plan, collect, logistic, simulated, trees};
+use tidegate_models::train::Params;
+
+pub(crate) fn run(args: &TrainArgs) -> miette::Result<()> {
+    let params = Params { trees: args.trees, depth: args.depth, ..Params::default() };
+    let plan = Plan { seed: args.seed, sites: args.sites, minutes: args.minutes, params };
+    let bar = progress_bar("simulating");
+    let set = collect(&plan, |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let abusive = set.labels.iter().filter(|label| **label).count();
+    println!(
+        "{} rows, {abusive} of them abusive, from about {} hours of simulated traffic",
+        set.len(),
+        simulated(&plan).as_secs() / 3600
+    );
+    let model =
+        if args.logistic { logistic(&set, &plan) } else { trees(&set, &plan) }.into_diagnostic()?;
+    let about = format!(
+        "trained on simulated traffic: {} sites from seed {}, {}+ minutes in each scenario",
+        plan.sites, plan.seed, plan.minutes
+    );
+    let bytes = tidegate_models::file::save(&model, &about).into_diagnostic()?;
+    std::fs::write(&args.out, &bytes)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot write {}", args.out.display()))?;
+    println!("{}: {} bytes", args.out.display(), bytes.len());
+    Ok(())
+}
+
+/// A progress bar on standard error, hidden when that is no terminal.
+pub(crate) fn progress_bar(what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}") {
+        bar.set_style(style);
+    }
+    bar.with_message(what)
+}
