@@ -17,6 +17,7 @@ use tidegate_behavior::schema::COUNT;
 use tidegate_engine::Ticket;
 use tidegate_engine::pattern::PathPattern;
 use tidegate_lab::formats::{Format, Parser, detect};
+use tidegate_lab::replay::Labels;
 use tidegate_models::{Model, file};
 use tidegate_server::config;
 
@@ -114,6 +115,13 @@ pub fn config(data: &[u8]) {
     }
 }
 
+/// A file of labels: refused, or the same labels at a second try.
+pub fn labels(data: &[u8]) {
+    if let Ok(labels) = Labels::read(data) {
+        assert!(Labels::read(data).is_ok_and(|again| again.get(1) == labels.get(1)));
+    }
+}
+
 /// The text of a ticket: refused, or the same ticket after another round.
 pub fn ticket(data: &[u8]) {
     if let Ok(ticket) = String::from_utf8_lossy(data).parse::<Ticket>() {
@@ -199,7 +207,7 @@ mod tests {
         };
     }
 
-    targets! { log_line log_format model_file config ticket path address }
+    targets! { log_line log_format model_file config labels ticket path address }
 
     #[test]
     fn the_checksum_is_the_standard_one() {

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod evaluate;
 pub mod formats;
+pub mod replay;
 pub mod simulate;
 pub mod static_limits;
 pub mod train;

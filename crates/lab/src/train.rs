@@ -13,8 +13,8 @@ use tidegate_models::{AnyModel, Calibration, Logistic, Model, ModelError, Traini
 pub struct Plan {
     /// The first seed; each further run takes the next one.
     pub seed: u64,
-    /// How many sites are drawn; each is simulated in every scenario.
-    pub sites: u64,
+    /// How often every scenario is simulated, each time on a site of its own.
+    pub rounds: u64,
     /// Minutes of traffic a run, at the least; runs vary up to three times that.
     pub minutes: u32,
     /// How trees are boosted.
@@ -23,7 +23,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { seed: FIRST_TRAINING_SEED, sites: 24, minutes: 12, params: Params::default() }
+        Self { seed: FIRST_TRAINING_SEED, rounds: 40, minutes: 12, params: Params::default() }
     }
 }
 
@@ -36,21 +36,21 @@ const MOST_ROWS: usize = 1000;
 /// How much more a harmless row weighs than the simulation makes it. Most scenarios hold an
 /// attack and most hours of a real site hold none, so the simulated share of abuse is too high for
 /// a probability that is to hold in production.
-const HARMLESS_WORTH: f32 = 4.0;
+const HARMLESS_WORTH: f32 = 2.0;
 
 /// Collects rows from simulated sites. `progress` is told of each run as it ends.
 #[must_use]
-pub fn collect(plan: &Plan, mut progress: impl FnMut(usize, usize)) -> TrainingSet {
+pub fn collect(plan: &Plan, mut progress: impl FnMut(u64, u64)) -> TrainingSet {
     let mut set = TrainingSet::default();
-    let total = usize::try_from(plan.sites).unwrap_or(usize::MAX) * Scenario::ALL.len();
-    for site in 0..plan.sites {
-        for (i, scenario) in Scenario::ALL.into_iter().enumerate() {
-            let seed = plan.seed + site;
-            let minutes = plan.minutes * (1 + u32::try_from((site + i as u64) % 3).unwrap_or(0));
-            let traffic = generate(scenario, seed, minutes);
-            rows(&traffic, u32::try_from(site).unwrap_or(u32::MAX), &mut set);
-            progress(usize::try_from(site).unwrap_or(0) * Scenario::ALL.len() + i + 1, total);
-        }
+    let scenarios = Scenario::ALL.len() as u64;
+    let total = plan.rounds * scenarios;
+    for run in 0..total {
+        // A seed decides the site and its harmless visitors, so every run has its own.
+        let scenario = Scenario::ALL[usize::try_from(run % scenarios).unwrap_or(0)];
+        let minutes = plan.minutes * (1 + u32::try_from((run + run / scenarios) % 3).unwrap_or(0));
+        let traffic = generate(scenario, plan.seed + run, minutes);
+        rows(&traffic, u32::try_from(run).unwrap_or(u32::MAX), &mut set);
+        progress(run + 1, total);
     }
     set
 }
@@ -78,10 +78,11 @@ fn rows(traffic: &Traffic, group: u32, set: &mut TrainingSet) {
             features[index::DENIED_SHARE] = 0.0;
             features[index::PERSISTENCE] = 0.0;
             let step = 1 + *count / 8;
-            // A row stands for the requests until the next one, but a client of ten thousand
-            // requests must not outweigh a thousand clients of ten.
+            // A row stands for the requests until the next one. Harm is counted in requests, so
+            // harmless rows weigh as many; but one flood must not outweigh a thousand scanners.
             #[allow(clippy::cast_precision_loss)]
-            let weight = (step as f32).sqrt();
+            let stands_for = step as f32;
+            let weight = if actor.abusive { stands_for.sqrt() } else { stands_for };
             kept[usize::from(actor.abusive)].push((features, weight));
             *next += step;
         }
@@ -120,6 +121,6 @@ pub fn logistic(set: &TrainingSet, plan: &Plan) -> Result<AnyModel, ModelError> 
 /// How long a run of this plan simulates, all told.
 #[must_use]
 pub fn simulated(plan: &Plan) -> Duration {
-    let runs = plan.sites * Scenario::ALL.len() as u64;
+    let runs = plan.rounds * Scenario::ALL.len() as u64;
     Duration::from_secs(runs * u64::from(plan.minutes) * 2 * 60)
 }

@@ -15,6 +15,12 @@ pub(crate) struct Cli {
 /// Everything that tidegate does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Decide recorded requests as serving would have: who would have been limited, when and why.
+    Replay(ReplayArgs),
+    /// Tell the story of one client of a log: each change of its limit, and why.
+    Explain(ExplainArgs),
+    /// Watch a sample shop being visited and attacked behind Tidegate: no set-up, no network.
+    Demo(DemoArgs),
     /// Run the reverse proxy and the API that a configuration file describes.
     Serve(ServeArgs),
     /// Run the reverse proxy in front of one upstream, with the default policy.
@@ -32,6 +38,16 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How long it lasts; the attacks begin after a third of it.
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(3..=3600))]
+    pub(crate) seconds: u64,
+    /// Another model than the one built in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
     /// Where to write the model.
     #[arg(long, value_name = "FILE")]
@@ -39,9 +55,9 @@ pub(crate) struct TrainArgs {
     /// Train the plain logistic baseline instead of boosted trees.
     #[arg(long)]
     pub(crate) logistic: bool,
-    /// How many sites to draw; each is simulated in every scenario.
-    #[arg(long, default_value_t = 24)]
-    pub(crate) sites: u64,
+    /// How often to simulate every scenario, each time on a site of its own.
+    #[arg(long, default_value_t = 40)]
+    pub(crate) rounds: u64,
     /// Minutes of traffic a run, at the least.
     #[arg(long, default_value_t = 12)]
     pub(crate) minutes: u32,
@@ -133,4 +149,52 @@ pub(crate) struct BenchArgs {
     /// Print one line of JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Which logs, and how they are decided.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Access logs, plain, gzip or zstd; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// How lines are written: auto, common, combined, json, envoy, alb, or an nginx `log_format`
+    /// string such as '$remote_addr [$time_local] "$request" $status'.
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub(crate) format: String,
+    /// Read a key from another field of the log, such as client_ip=http.remote.addr (may be given
+    /// several times).
+    #[arg(long, value_name = "KEY=FIELD")]
+    pub(crate) map: Vec<String>,
+    /// Decide by this configuration's policy and model instead of the defaults.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Another model than the one of the configuration or the one built in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// What is known of the lines, as CSV: line,actor,family,abusive. Lines count from 1 over all
+    /// files; those without a label are left out of the comparison.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Write one JSON object for each request here, in the order of the log. A client without a
+    /// limit has `limit_per_min` null; reasons are given where something is done about a client.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) decisions: Option<PathBuf>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// The client: an address or host as logged, a credential, or `credential #…` as reports say it.
+    #[arg(long, value_name = "CLIENT")]
+    pub(crate) client: String,
 }

@@ -2,7 +2,10 @@
 
 mod bench;
 mod cli;
+mod demo;
 mod evaluate;
+mod explain;
+mod replay;
 mod serve;
 mod simulate;
 mod train;
@@ -15,6 +18,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> miette::Result<()> {
     match Cli::parse().command {
+        Command::Replay(args) => replay::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Proxy(args) => serve::proxy(&args),
         Command::CheckConfig(args) => serve::check_config(&args),

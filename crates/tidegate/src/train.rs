@@ -8,11 +8,11 @@ use tidegate_models::train::Params;
 
 pub(crate) fn run(args: &TrainArgs) -> miette::Result<()> {
     let params = Params { trees: args.trees, depth: args.depth, ..Params::default() };
-    let plan = Plan { seed: args.seed, sites: args.sites, minutes: args.minutes, params };
+    let plan = Plan { seed: args.seed, rounds: args.rounds, minutes: args.minutes, params };
     let bar = progress_bar("simulating");
     let set = collect(&plan, |done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
+        bar.set_length(total);
+        bar.set_position(done);
     });
     bar.finish_and_clear();
     let abusive = set.labels.iter().filter(|label| **label).count();
@@ -24,8 +24,8 @@ pub(crate) fn run(args: &TrainArgs) -> miette::Result<()> {
     let model =
         if args.logistic { logistic(&set, &plan) } else { trees(&set, &plan) }.into_diagnostic()?;
     let about = format!(
-        "trained on simulated traffic: {} sites from seed {}, {}+ minutes in each scenario",
-        plan.sites, plan.seed, plan.minutes
+        "trained on simulated traffic: {} rounds of all scenarios from seed {}, {}+ minutes each",
+        plan.rounds, plan.seed, plan.minutes
     );
     let bytes = tidegate_models::file::save(&model, &about).into_diagnostic()?;
     std::fs::write(&args.out, &bytes)

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 /// Requests a second of the flood, over this many connections.
-const FLOOD: u32 = 250;
+const FLOOD: u32 = 400;
 const FLOOD_CONNECTIONS: u32 = 10;
 /// Requests a second of the scanner.
 const SCAN: u32 = 12;

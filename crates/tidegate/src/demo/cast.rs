@@ -150,8 +150,9 @@ mod tests {
     fn addresses_differ_and_are_for_tests() {
         let all: HashSet<IpAddr> = (0..5000).map(address).collect();
         assert_eq!(all.len(), 5000);
-        let network: ipnet::IpNet = "198.18.0.0/15".parse().unwrap();
-        assert!(all.iter().all(|addr| network.contains(addr)));
+        assert!(all.iter().all(|addr| {
+            matches!(addr, IpAddr::V4(v4) if v4.to_bits() >> 17 == 0xc612_0000 >> 17)
+        }));
     }
 
     #[test]

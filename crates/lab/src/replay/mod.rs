@@ -1,0 +1,143 @@
+//! Replay: recorded requests through the engine that serves, on the log's own clock.
+//!
+//! A decision uses nothing of its own response: the engine first decides, and only then learns the
+//! outcome, and only of requests that enforcement lets through.
+
+mod clients;
+mod labels;
+mod report;
+
+pub use labels::{Label, Labels, LabelsError};
+pub use report::{ClientRow, FixedRow, LabelFamily, LabelReport, Report};
+
+use crate::formats::Record;
+use crate::static_limits::StaticLimits;
+use clients::Clients;
+use labels::Scoring;
+use tidegate_behavior::Request;
+use tidegate_engine::{Action, Decision, Engine, Mode, Policy, Setup};
+use tidegate_limiter::Timestamp;
+use tidegate_models::AnyModel;
+
+/// A client whose smoothed risk never reached this counts as harmless in the model's eyes: it is
+/// the default edge of the throttle band.
+pub const HARMLESS_BELOW: f32 = 0.5;
+
+/// An engine, and what it did to the requests that were fed to it. The secret of its keys is
+/// fixed, so the same records give the same decisions.
+pub struct Replay {
+    engine: Engine,
+    shadow: bool,
+    fixed: StaticLimits,
+    clients: Clients,
+    labelled: Option<(Labels, Scoring)>,
+    span: Option<(Timestamp, Timestamp)>,
+    requests: u64,
+    denied: u64,
+    actions: [u64; Action::ALL.len()],
+}
+
+impl Replay {
+    /// An engine that knows nothing of anybody yet. Without a model it is a classic rate limiter.
+    #[must_use]
+    pub fn new(policy: Policy, model: Option<AnyModel>) -> Self {
+        let shadow = policy.mode == Mode::Shadow;
+        Self {
+            engine: Engine::new(policy, Setup { model, ..Setup::default() }),
+            shadow,
+            fixed: StaticLimits::default(),
+            clients: Clients::default(),
+            labelled: None,
+            span: None,
+            requests: 0,
+            denied: 0,
+            actions: [0; Action::ALL.len()],
+        }
+    }
+
+    /// Holds decisions against what is known of the lines.
+    #[must_use]
+    pub fn with_labels(mut self, labels: Labels) -> Self {
+        self.labelled = Some((labels, Scoring::default()));
+        self
+    }
+
+    /// The engine that decides.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Decides the request of a line and learns its outcome. `line` counts from 1 over all files,
+    /// as labels do.
+    pub fn feed(&mut self, line: u64, record: &Record<'_>) -> Decision {
+        let request = request(record);
+        let decision = self.engine.check(&request);
+        if !decision.denies() {
+            match &record.outcome {
+                Some(outcome) => self.engine.outcome(&decision.ticket, outcome, record.time),
+                None => self.engine.release(&decision.ticket),
+            }
+        }
+        self.count(line, record, &decision);
+        decision
+    }
+
+    fn count(&mut self, line: u64, record: &Record<'_>, decision: &Decision) {
+        self.requests += 1;
+        self.denied += u64::from(!decision.allowed);
+        let action = Action::ALL.iter().position(|a| *a == decision.action);
+        if let Some(count) = action.and_then(|at| self.actions.get_mut(at)) {
+            *count += 1;
+        }
+        let (first, last) = self.span.unwrap_or((record.time, record.time));
+        self.span = Some((first.min(record.time), last.max(record.time)));
+
+        let label = self.labelled.as_ref().and_then(|(labels, _)| labels.get(line));
+        let abusive = label.is_some_and(|label| label.abusive);
+        let over = self.fixed.check(decision.ticket.client, abusive, record.time);
+        if let (Some(label), Some((_, scoring))) = (label, &mut self.labelled) {
+            scoring.add(label, !decision.allowed, over);
+        }
+
+        let engine = &self.engine;
+        self.clients.add(decision, over, || name(record, decision), || engine.reasons(decision));
+    }
+
+    /// The names of clients in the report's table, at most [`clients::MOST`] of them.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.clients.names()
+    }
+}
+
+/// The request of a record. A host name stands for the address that a log does not have: each host
+/// is a client of its own, and not one with all others without an address.
+fn request<'a>(record: &'a Record<'_>) -> Request<'a> {
+    let mut request = record.request();
+    if request.addr.is_none() && request.credential.is_none() && !record.client.is_empty() {
+        request.credential = Some(&record.client);
+    }
+    request
+}
+
+/// Who sent a record, for people: the client as logged, or a hash of the credential that names it.
+#[must_use]
+pub fn name(record: &Record<'_>, decision: &Decision) -> String {
+    match &record.credential {
+        // A credential is a secret, and a report is passed around.
+        Some(_) => format!("credential #{:016x}", decision.ticket.client.0),
+        None if record.client.is_empty() => "(no address)".to_owned(),
+        None => record.client.clone().into_owned(),
+    }
+}
+
+/// A time in RFC 3339, UTC, with as many fractional digits as it needs.
+#[must_use]
+pub fn rfc3339(time: Timestamp) -> String {
+    // Nanoseconds in 64 bits end in the year 2554, well within what the calendar knows.
+    jiff::Timestamp::from_nanosecond(i128::from(time.as_nanos()))
+        .map_or_else(|error| error.to_string(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests;
