@@ -87,6 +87,10 @@ impl Engine {
     }
 }
 
+/// A client without a credential earns its full limit no sooner than this, seconds: good requests
+/// alone are quickly made.
+const TRUST_SECONDS: f32 = 60.0;
+
 /// What the learned side says: how the client is limited, and why.
 pub(crate) struct Learned<'a> {
     pub action: Action,
@@ -148,7 +152,10 @@ impl Client {
         };
         if let Some(score) = score {
             self.standing.update(score, who.client, idle, now, policy);
-            learned.limit = match self.standing.quota(policy, &snapshot.ladder) {
+            // Somebody who vouches for the client with a credential need not wait for trust.
+            let age = now.since(self.profile.first_seen()).as_secs_f32();
+            let trust = if self.profile.credentialed() { 1.0 } else { age / TRUST_SECONDS };
+            learned.limit = match self.standing.quota(policy, &snapshot.ladder, trust) {
                 Some(quota) => Limited::To(quota),
                 None => Limited::Closed(Duration::from_secs(
                     u64::from(self.standing.blocked_for(now)).max(1),

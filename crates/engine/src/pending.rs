@@ -14,10 +14,12 @@ const PERMITS: usize = 65_536;
 /// Longer paths are not remembered: no template is that long.
 const MAX_PATH: usize = 512;
 
+type Path = (Method, String);
+
 /// Paths of routes yet unknown.
 pub(crate) struct Paths {
     next: AtomicU32,
-    slots: Box<[Mutex<Option<(Method, String)>>]>,
+    slots: Box<[Mutex<Option<Path>>]>,
 }
 
 impl Default for Paths {
@@ -42,7 +44,7 @@ impl Paths {
     }
 
     /// Takes a path out, once.
-    pub(crate) fn take(&self, number: u16) -> Option<(Method, String)> {
+    pub(crate) fn take(&self, number: u16) -> Option<Path> {
         let slot = usize::from(number).checked_sub(1)?;
         self.slots.get(slot)?.lock().take()
     }

@@ -154,8 +154,14 @@ impl Standing {
         }
     }
 
-    /// The client's limit, and the action that it amounts to. `None` admits nothing.
-    pub(crate) fn quota<'a>(&mut self, policy: &Adaptive, ladder: &'a Ladder) -> Option<&'a Quota> {
+    /// The client's limit, and the action that it amounts to. `None` admits nothing. `trust` is
+    /// how much of a good record counts yet, 0..1: a record made within seconds is a flood's.
+    pub(crate) fn quota<'a>(
+        &mut self,
+        policy: &Adaptive,
+        ladder: &'a Ladder,
+        trust: f32,
+    ) -> Option<&'a Quota> {
         match self.action {
             Action::Block => None,
             Action::Throttle | Action::Degrade => {
@@ -165,7 +171,7 @@ impl Standing {
                 #[allow(clippy::cast_precision_loss)]
                 let proven = (self.good / policy.proven_after.max(1) as f32).min(1.0);
                 let calm = (1.0 - self.risk / policy.bands.throttle.max(1e-3)).clamp(0.0, 1.0);
-                let share = proven * calm;
+                let share = proven.min(trust) * calm;
                 self.action = if share > 0.05 { Action::Raise } else { Action::Allow };
                 Some(ladder.rung(share))
             }
@@ -215,7 +221,7 @@ mod tests {
         for i in 0..times {
             let now = Timestamp::from_secs(1000 + u64::from(i));
             standing.update(score, Key(7), 0.1, now, policy);
-            standing.quota(policy, &Ladder::new(&policy.tiers));
+            standing.quota(policy, &Ladder::new(&policy.tiers), 1.0);
         }
     }
 
@@ -227,7 +233,7 @@ mod tests {
         assert_eq!(standing.action, Action::Allow);
         run(&mut standing, 1.0, 9, &policy);
         assert_eq!(standing.action, Action::Block);
-        assert!(standing.quota(&policy, &Ladder::new(&policy.tiers)).is_none());
+        assert!(standing.quota(&policy, &Ladder::new(&policy.tiers), 1.0).is_none());
     }
 
     #[test]
@@ -251,7 +257,7 @@ mod tests {
         standing.update(0.05, Key(7), 400.0, Timestamp::from_secs(start + 400), &policy);
         assert_ne!(standing.action, Action::Block, "{standing:?}");
         standing.update(0.05, Key(7), 600.0, Timestamp::from_secs(start + 1000), &policy);
-        standing.quota(&policy, &Ladder::new(&policy.tiers));
+        standing.quota(&policy, &Ladder::new(&policy.tiers), 1.0);
         assert_eq!(standing.action, Action::Allow);
         assert!(!standing.probation);
     }
@@ -277,6 +283,16 @@ mod tests {
         let rates: Vec<f64> =
             (0..=16).map(|i| ladder.rung(i as f32 / 16.0).cells_per_second()).collect();
         assert!(rates.windows(2).all(|w| w[0] < w[1]), "{rates:?}");
+    }
+
+    #[test]
+    fn a_record_of_seconds_raises_nothing() {
+        let policy = Adaptive::default();
+        let ladder = Ladder::new(&policy.tiers);
+        let mut standing = Standing::default();
+        run(&mut standing, 0.0, 1000, &policy);
+        assert_eq!(standing.quota(&policy, &ladder, 0.0), Some(&policy.tiers.new));
+        assert_eq!(standing.quota(&policy, &ladder, 1.0), Some(&policy.tiers.trusted));
     }
 
     #[test]

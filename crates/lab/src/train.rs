@@ -15,7 +15,7 @@ pub struct Plan {
     pub seed: u64,
     /// How often every scenario is simulated, each time on a site of its own.
     pub rounds: u64,
-    /// Minutes of traffic a run, at the least; runs vary up to three times that.
+    /// Minutes of traffic a run; a third of the runs take a fifth of that, a third twice as much.
     pub minutes: u32,
     /// How trees are boosted.
     pub params: Params,
@@ -23,7 +23,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { seed: FIRST_TRAINING_SEED, rounds: 40, minutes: 12, params: Params::default() }
+        Self { seed: FIRST_TRAINING_SEED, rounds: 60, minutes: 10, params: Params::default() }
     }
 }
 
@@ -36,7 +36,7 @@ const MOST_ROWS: usize = 1000;
 /// How much more a harmless row weighs than the simulation makes it. Most scenarios hold an
 /// attack and most hours of a real site hold none, so the simulated share of abuse is too high for
 /// a probability that is to hold in production.
-const HARMLESS_WORTH: f32 = 2.0;
+const HARMLESS_WORTH: f32 = 3.0;
 
 /// Collects rows from simulated sites. `progress` is told of each run as it ends.
 #[must_use]
@@ -47,7 +47,12 @@ pub fn collect(plan: &Plan, mut progress: impl FnMut(u64, u64)) -> TrainingSet {
     for run in 0..total {
         // A seed decides the site and its harmless visitors, so every run has its own.
         let scenario = Scenario::ALL[usize::try_from(run % scenarios).unwrap_or(0)];
-        let minutes = plan.minutes * (1 + u32::try_from((run + run / scenarios) % 3).unwrap_or(0));
+        let minutes = match (run + run / scenarios) % 3 {
+            // A limiter that was just started knows a site for no longer than this.
+            0 => (plan.minutes / 5).max(1),
+            1 => plan.minutes,
+            _ => plan.minutes * 2,
+        };
         let traffic = generate(scenario, plan.seed + run, minutes);
         rows(&traffic, u32::try_from(run).unwrap_or(u32::MAX), &mut set);
         progress(run + 1, total);
@@ -78,11 +83,10 @@ fn rows(traffic: &Traffic, group: u32, set: &mut TrainingSet) {
             features[index::DENIED_SHARE] = 0.0;
             features[index::PERSISTENCE] = 0.0;
             let step = 1 + *count / 8;
-            // A row stands for the requests until the next one. Harm is counted in requests, so
-            // harmless rows weigh as many; but one flood must not outweigh a thousand scanners.
+            // A row stands for the requests until the next one, but a client of ten thousand
+            // requests must not outweigh a thousand clients of ten.
             #[allow(clippy::cast_precision_loss)]
-            let stands_for = step as f32;
-            let weight = if actor.abusive { stands_for.sqrt() } else { stands_for };
+            let weight = (step as f32).sqrt();
             kept[usize::from(actor.abusive)].push((features, weight));
             *next += step;
         }
@@ -122,5 +126,5 @@ pub fn logistic(set: &TrainingSet, plan: &Plan) -> Result<AnyModel, ModelError> 
 #[must_use]
 pub fn simulated(plan: &Plan) -> Duration {
     let runs = plan.rounds * Scenario::ALL.len() as u64;
-    Duration::from_secs(runs * u64::from(plan.minutes) * 2 * 60)
+    Duration::from_secs(runs * u64::from(plan.minutes) * 64)
 }

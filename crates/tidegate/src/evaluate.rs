@@ -29,6 +29,40 @@ pub(crate) fn run(args: &EvaluateArgs) -> miette::Result<()> {
     } else {
         print(&plan, &report);
     }
+    if args.gate { gate(&report) } else { Ok(()) }
+}
+
+/// Most harm that a scenario may do when the gate is on. A gate runs on a few minutes of a few
+/// sites, where one misjudged integration is many requests, so it is wider than the target.
+const GATE_HARM: f64 = 0.02;
+/// Least abuse that must be denied of floods, scans and scrapers together.
+const GATE_CAUGHT: f64 = 0.6;
+
+fn gate(report: &Report) -> miette::Result<()> {
+    for row in &report.scenarios {
+        let harm = ratio(row.legitimate_denied, row.legitimate);
+        if harm > GATE_HARM {
+            return Err(miette!(
+                "{}: {:.2} % of harmless requests denied, more than {:.2} %",
+                row.scenario,
+                harm * 100.0,
+                GATE_HARM * 100.0
+            ));
+        }
+    }
+    let plain =
+        ["flood", "scanner", "scraper"].iter().filter_map(|name| report.families.get(*name));
+    let (denied, requests) =
+        plain.fold((0, 0), |(d, r), family| (d + family.denied, r + family.requests));
+    let caught = ratio(denied, requests);
+    if caught < GATE_CAUGHT {
+        return Err(miette!(
+            "{:.1} % of floods, scans and scraping denied, less than {:.0} %",
+            caught * 100.0,
+            GATE_CAUGHT * 100.0
+        ));
+    }
+    println!("gate passed");
     Ok(())
 }
 

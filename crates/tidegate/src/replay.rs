@@ -311,7 +311,7 @@ fn written(log: &Log, seconds: f64, report: &Report) -> Result<String, std::fmt:
     )?;
     match (&report.from, &report.to) {
         (Some(from), Some(to)) => {
-            writeln!(out, ", {from} to {to} ({})", span(report.span_seconds))?
+            writeln!(out, ", {from} to {to} ({})", span(report.span_seconds))?;
         }
         _ => writeln!(out)?,
     }
@@ -355,13 +355,12 @@ fn denied(out: &mut String, report: &Report) -> std::fmt::Result {
     let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).clamp(6, 64);
     let times = report.most_denied.iter().filter_map(|row| row.first_denied.as_ref());
     let late = times.map(String::len).max().unwrap_or(0).max(12);
-    let shown_of = (report.most_denied.len() as u64) < report.clients_denied;
-    let (shown_of, all) = if shown_of {
-        (format!(", {} of {}", report.most_denied.len(), report.clients_denied), "")
+    let rows = report.most_denied.len();
+    if rows as u64 == report.clients_denied {
+        writeln!(out, "\nDenied clients")?;
     } else {
-        (String::new(), "")
-    };
-    writeln!(out, "\nMost denied{shown_of}{all}")?;
+        writeln!(out, "\nThe {rows} most denied of {} clients", report.clients_denied)?;
+    }
     writeln!(
         out,
         "{:<wide$} {:>9} {:>9}  {:<late$} {:>9} {:>9}  why",

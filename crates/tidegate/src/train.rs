@@ -24,7 +24,7 @@ pub(crate) fn run(args: &TrainArgs) -> miette::Result<()> {
     let model =
         if args.logistic { logistic(&set, &plan) } else { trees(&set, &plan) }.into_diagnostic()?;
     let about = format!(
-        "trained on simulated traffic: {} rounds of all scenarios from seed {}, {}+ minutes each",
+        "trained on simulated traffic: {} rounds of all scenarios from seed {}, about {} minutes each",
         plan.rounds, plan.seed, plan.minutes
     );
     let bytes = tidegate_models::file::save(&model, &about).into_diagnostic()?;

@@ -104,7 +104,7 @@ impl Replay {
         self.clients.add(decision, over, || name(record, decision), || engine.reasons(decision));
     }
 
-    /// The names of clients in the report's table, at most [`clients::MOST`] of them.
+    /// The names of the clients that are remembered one by one: the latest hundred thousand.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.clients.names()
     }
