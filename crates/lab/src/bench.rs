@@ -19,7 +19,7 @@ pub struct Rate {
     pub p99_ns: u64,
 }
 
-/// The report of [`bench`].
+/// The report of [`bench()`].
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Report {
     /// Threads of `all_threads`.
