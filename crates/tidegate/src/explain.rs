@@ -1,7 +1,7 @@
 //! `tidegate explain`: the story of one client, out of a replay.
 
 use crate::cli::ExplainArgs;
-use crate::replay::{Log, count, limit, nothing, say, shown, start};
+use crate::replay::{Log, count, limit, nothing, shown, start};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -47,7 +47,8 @@ pub(crate) fn run(args: &ExplainArgs) -> miette::Result<()> {
     for story in order.iter().filter_map(|key| stories.get(key)) {
         story.write(&mut out);
     }
-    say(&out)
+    print!("{out}");
+    Ok(())
 }
 
 /// Whose story is wanted: an address, a host, a credential, or the hash that stands for one.

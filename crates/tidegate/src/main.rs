@@ -1,5 +1,9 @@
 //! The binary: one match that names every command.
 
+// First, so that its macros hold in the others.
+#[macro_use]
+mod out;
+
 mod bench;
 mod cli;
 mod demo;

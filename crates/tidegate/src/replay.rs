@@ -6,7 +6,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, ErrorKind, Write as _};
+use std::io::{BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tidegate_engine::{Action, Decision, Engine, Policy};
@@ -52,7 +52,8 @@ pub(crate) fn run(args: &ReplayArgs) -> miette::Result<()> {
     } else {
         written(&log, seconds, &report).into_diagnostic()?
     };
-    say(&text)
+    print!("{text}");
+    Ok(())
 }
 
 /// An engine as the options want it: the built-in model and the default policy unless a
@@ -76,15 +77,6 @@ fn labels(path: &Path) -> miette::Result<Labels> {
     let cannot = || format!("cannot read the labels {}", path.display());
     let file = File::open(path).into_diagnostic().wrap_err_with(cannot)?;
     Labels::read(BufReader::new(file)).into_diagnostic().wrap_err_with(cannot)
-}
-
-/// Writes to standard output. That nobody reads to the end is no error.
-pub(crate) fn say(text: &str) -> miette::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).into_diagnostic(),
-        _ => Ok(()),
-    }
 }
 
 /// Text out of a log, made safe to show on a terminal.

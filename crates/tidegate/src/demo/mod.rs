@@ -10,6 +10,7 @@ mod visitors;
 mod wire;
 
 use crate::cli::DemoArgs;
+use crate::out::ended;
 use cast::Cast;
 use latency::Latency;
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -76,16 +77,14 @@ async fn play(args: &DemoArgs) -> miette::Result<()> {
     clock.tick().await;
     loop {
         tokio::select! {
-            _ = clock.tick() => screen
-                .draw(&stage, &engine, (start.elapsed(), length))
-                .into_diagnostic()?,
+            _ = clock.tick() => ended(screen.draw(&stage, &engine, (start.elapsed(), length))),
             () = sleep_until(start + length) => break,
             () = &mut stop => break,
         }
     }
     actors.shutdown().await;
-    screen.draw(&stage, &engine, (start.elapsed(), length)).into_diagnostic()?;
-    screen.close().into_diagnostic()?;
+    ended(screen.draw(&stage, &engine, (start.elapsed(), length)));
+    ended(screen.close());
     println!("What everybody got in {} s:\n", start.elapsed().as_secs());
     print!("{}", report::summary(&stage.cast.seen(), stage.latency.medians()));
     // Nobody is left to be served: only the server's own end is waited for.
