@@ -4,6 +4,8 @@
 
 mod check;
 mod client;
+#[cfg(test)]
+mod conformance;
 pub mod decision;
 mod engine;
 pub mod pattern;

@@ -56,6 +56,8 @@
 pub mod bucket;
 pub mod clock;
 pub mod concurrency;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod key;
 pub mod leaky;
 pub mod limit;
