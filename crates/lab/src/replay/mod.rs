@@ -42,10 +42,11 @@ impl Replay {
     #[must_use]
     pub fn new(policy: Policy, model: Option<AnyModel>) -> Self {
         let shadow = policy.mode == Mode::Shadow;
+        let setup = Setup { model, ..Setup::default() };
         Self {
-            engine: Engine::new(policy, Setup { model, ..Setup::default() }),
+            fixed: StaticLimits::new(setup.capacity),
+            engine: Engine::new(policy, setup),
             shadow,
-            fixed: StaticLimits::default(),
             clients: Clients::default(),
             labelled: None,
             span: None,
