@@ -1,6 +1,7 @@
 //! Bodies that stream through: nothing is held back, progress is watched, the end is reported.
 
 use crate::shared::Shared;
+use crate::slow::Taker;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
@@ -27,7 +28,10 @@ pub(crate) struct Progress {
     started: Instant,
     last_millis: AtomicU64,
     done: AtomicBool,
+    /// The next piece is the client's to send: what does not move then is not the upstream's fault.
+    client_awaited: AtomicBool,
     client_failed: AtomicBool,
+    client_silent: AtomicBool,
 }
 
 impl Progress {
@@ -36,7 +40,9 @@ impl Progress {
             started: Instant::now(),
             last_millis: AtomicU64::new(0),
             done: AtomicBool::new(false),
+            client_awaited: AtomicBool::new(false),
             client_failed: AtomicBool::new(false),
+            client_silent: AtomicBool::new(false),
         }
     }
 
@@ -50,11 +56,20 @@ impl Progress {
         self.client_failed.load(Ordering::Relaxed)
     }
 
-    /// Returns when nothing has moved for too long: `write` while the body is under way, `read`
-    /// once all of it was passed on.
+    /// Whether the client sent nothing of its own body for too long.
+    pub(crate) fn client_silent(&self) -> bool {
+        self.client_silent.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the upstream has moved nothing for too long: `write` while the body is under
+    /// way, `read` once all of it was passed on.
     pub(crate) async fn stalled(&self, write: Duration, read: Duration) {
         loop {
             let limit = if self.done.load(Ordering::Relaxed) { read } else { write };
+            if self.client_awaited.load(Ordering::Relaxed) {
+                tokio::time::sleep(limit).await;
+                continue;
+            }
             let last = Duration::from_millis(self.last_millis.load(Ordering::Relaxed));
             let idle = self.started.elapsed().saturating_sub(last);
             match limit.checked_sub(idle) {
@@ -70,25 +85,56 @@ impl Progress {
 pub(crate) struct RequestBody {
     inner: Incoming,
     progress: Arc<Progress>,
+    idle: Duration,
+    /// Runs only while the client is waited for.
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
+/// The client fell silent in the middle of a request.
+#[derive(Debug, thiserror::Error)]
+#[error("the client sent nothing for {0:?} in the middle of a request")]
+struct ClientSilent(Duration);
+
 impl RequestBody {
-    pub(crate) fn new(inner: Incoming, progress: Arc<Progress>) -> Self {
+    pub(crate) fn new(inner: Incoming, progress: Arc<Progress>, idle: Duration) -> Self {
         progress.done.store(inner.is_end_stream(), Ordering::Relaxed);
-        Self { inner, progress }
+        Self { inner, progress, idle, silence: None }
+    }
+
+    /// The next frame, or an error once the client has sent nothing for too long.
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
+            self.silence = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        self.progress.client_awaited.store(true, Ordering::Relaxed);
+        let idle = self.idle;
+        let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+        ready!(silence.as_mut().poll(cx));
+        self.progress.client_silent.store(true, Ordering::Relaxed);
+        Poll::Ready(Some(Err(ClientSilent(idle).into())))
+    }
+}
+
+impl Drop for RequestBody {
+    /// What the upstream no longer asks for is not waited for either: only its answer is.
+    fn drop(&mut self) {
+        self.progress.done.store(true, Ordering::Relaxed);
+        self.progress.client_awaited.store(false, Ordering::Relaxed);
     }
 }
 
 impl HttpBody for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(self.next(cx));
         self.progress.touch();
+        self.progress.client_awaited.store(false, Ordering::Relaxed);
         match &frame {
             Some(Err(_)) => self.progress.client_failed.store(true, Ordering::Relaxed),
             _ if self.inner.is_end_stream() => self.progress.done.store(true, Ordering::Relaxed),
@@ -151,6 +197,7 @@ pub(crate) struct ResponseBody {
     timeout: Duration,
     /// Runs only while the upstream is waited for: a slow client is not the upstream's fault.
     silence: Option<Pin<Box<Sleep>>>,
+    taker: Option<Arc<Taker>>,
 }
 
 /// The upstream fell silent in the middle of a response.
@@ -160,7 +207,7 @@ struct Silent(Duration);
 
 impl ResponseBody {
     pub(crate) fn new(inner: Incoming, pending: Pending, timeout: Duration) -> Self {
-        Self { inner, pending, timeout, silence: None }
+        Self { inner, pending, timeout, silence: None, taker: Taker::current() }
     }
 }
 
@@ -173,8 +220,14 @@ impl HttpBody for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
+        if let Some(taker) = &this.taker {
+            taker.moves();
+        }
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             this.silence = None;
+            if let (Some(taker), Some(Ok(_))) = (&this.taker, &frame) {
+                taker.waits();
+            }
             if let Some(Ok(frame)) = &frame {
                 this.pending.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             }

@@ -8,6 +8,7 @@
 //! | `identify` | from an HTTP head to the record that the engine decides on |
 //! | `forward` | heads as a proxy passes them on |
 //! | `body` | bodies that stream through, and outcomes reported at their end |
+//! | `slow` | clients that take nothing of what is sent to them |
 //! | `answer` | denials and errors as problem documents |
 //! | `api` | decisions for a gateway, health, metrics, clients |
 //! | `reload` | a new configuration while the server runs |
@@ -23,6 +24,7 @@ mod proxy;
 mod reload;
 mod server;
 mod shared;
+mod slow;
 mod tls;
 mod upstream;
 

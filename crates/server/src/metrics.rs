@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     upstream_failures: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
     pub connections: Gauge,
+    pub connections_full: Counter,
     pub in_flight: Gauge,
     pub engine_failures: Counter,
     pub decide_seconds: Histogram,
@@ -37,6 +38,7 @@ impl Metrics {
             upstream_failures: Family::default(),
             reloads: Family::default(),
             connections: Gauge::default(),
+            connections_full: Counter::default(),
             in_flight: Gauge::default(),
             engine_failures: Counter::default(),
             decide_seconds: Histogram::new(exponential_buckets(250e-9, 2.0, 14)),
@@ -64,6 +66,11 @@ impl Metrics {
             self.config_time.clone(),
         );
         registry.register("connections", "Connections open to the proxy", self.connections.clone());
+        registry.register(
+            "connections_full",
+            "Times that new connections had to wait because of max_connections",
+            self.connections_full.clone(),
+        );
         registry.register("requests_in_flight", "Requests being passed on", self.in_flight.clone());
         registry.register(
             "engine_failures",

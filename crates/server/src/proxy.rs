@@ -4,7 +4,9 @@ use crate::answer;
 use crate::body::{Body, Pending, Progress, RequestBody, ResponseBody};
 use crate::forward::{self, Hop};
 use crate::identify::Seen;
+use crate::server::Slot;
 use crate::shared::{Live, Shared};
+use crate::slow::Taker;
 use crate::upstream::{self, Upstream};
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::request::Parts;
@@ -16,6 +18,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tidegate_engine::Decision;
 use tidegate_engine::policy::OnError;
 use tokio::io::AsyncWriteExt;
@@ -28,6 +31,10 @@ pub(crate) struct Proxy {
     pub shared: Arc<Shared>,
     pub peer: IpAddr,
     pub tls: bool,
+    /// Longest silence of the client within a request.
+    pub idle: Duration,
+    /// Kept by tunnels, which are connections as well.
+    pub slot: Arc<Slot>,
     /// Tunnels outlive the connection's task and are drained like it.
     pub tasks: TaskTracker,
     pub kill: CancellationToken,
@@ -38,6 +45,10 @@ impl Proxy {
     pub(crate) async fn serve(self, request: Request<Incoming>) -> Response<Body> {
         let response = self.decide(request).await;
         self.shared.metrics.response(response.status());
+        if let Some(taker) = Taker::current() {
+            // A window that is closed from the start keeps even the first piece from being asked for.
+            taker.waits();
+        }
         response
     }
 
@@ -112,7 +123,12 @@ impl Proxy {
             Ok(response) => response,
             Err(status) => {
                 pending.status = status.as_u16();
-                return answer::problem(status, "The upstream gave no answer.");
+                let detail = match status {
+                    StatusCode::REQUEST_TIMEOUT => "The request's body took too long.",
+                    StatusCode::BAD_REQUEST => "The request's body broke off.",
+                    _ => "The upstream gave no answer.",
+                };
+                return answer::problem(status, detail);
             }
         };
         pending.status = response.status().as_u16();
@@ -141,11 +157,12 @@ impl Proxy {
         body: Incoming,
     ) -> Result<Response<Incoming>, StatusCode> {
         let progress = Arc::new(Progress::new());
-        let body = RequestBody::new(body, Arc::clone(&progress));
+        let body = RequestBody::new(body, Arc::clone(&progress), self.idle);
         let (write, read) = (upstream.config.write_timeout, upstream.config.read_timeout);
         let (status, kind) = tokio::select! {
             response = upstream.client.request(Request::from_parts(head, body)) => match response {
                 Ok(response) => return Ok(response),
+                Err(_) if progress.client_silent() => (StatusCode::REQUEST_TIMEOUT, "client"),
                 Err(_) if progress.client_failed() => (StatusCode::BAD_REQUEST, "client"),
                 Err(e) => {
                     let (status, kind) = upstream::failure(&e);
@@ -174,10 +191,10 @@ impl Proxy {
         if let Some(protocol) = protocol {
             head.headers.insert(UPGRADE, protocol);
         }
-        let kill = self.kill.clone();
+        let (kill, slot) = (self.kill.clone(), Arc::clone(&self.slot));
         self.tasks.spawn(async move {
-            // The whole of it moves in here: it reports when the tunnel ends, not before.
-            let mut pending = pending;
+            // The whole of them moves in here: they report when the tunnel ends, not before.
+            let (mut pending, _slot) = (pending, slot);
             let Some(server_side) = server_side else { return };
             let copy = async {
                 let (client, server) = tokio::try_join!(client_side, server_side).ok()?;

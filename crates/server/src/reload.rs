@@ -128,6 +128,7 @@ fn needs_restart(old: &Startup, new: &Startup) -> impl Iterator<Item = &'static 
         ("model", old.model != new.model),
         ("secret_env or secret_file", old.secret != new.secret),
         ("timeouts", old.timeouts != new.timeouts),
+        ("max_connections", old.max_connections != new.max_connections),
     ]
     .into_iter()
     .filter_map(|(key, changed)| changed.then_some(key))

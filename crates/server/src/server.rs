@@ -5,10 +5,11 @@ use crate::config::{Listen, Resolved};
 use crate::proxy::Proxy;
 use crate::reload::{self, Reloader};
 use crate::shared::{Live, Shared};
+use crate::slow::{Patient, Streams};
 use crate::tls::{TlsError, server_config};
 use crate::upstream::Upstream;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::io;
@@ -21,6 +22,8 @@ use tidegate_engine::{Engine, Setup};
 use tidegate_models::AnyModel;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -126,12 +129,15 @@ impl Server {
         let kill = CancellationToken::new();
         let closed = CancellationToken::new();
         let tasks = TaskTracker::new();
+        let slots = Arc::new(Semaphore::new(self.resolved.max_connections));
         for (listener, tls, listen) in self.listeners {
             let front = Front {
                 shared: Arc::clone(&self.shared),
                 tls,
                 http2: listen.http2,
                 header_timeout: self.resolved.header_timeout,
+                idle_timeout: self.resolved.idle_timeout,
+                slots: Arc::clone(&slots),
                 tasks: tasks.clone(),
                 stop: stop.clone(),
                 kill: kill.clone(),
@@ -237,6 +243,25 @@ async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListener,
     })
 }
 
+/// A connection that counts until its last part ends: a tunnel outlives the connection's task.
+pub(crate) struct Slot {
+    shared: Arc<Shared>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Slot {
+    fn new(shared: Arc<Shared>, permit: OwnedSemaphorePermit) -> Self {
+        shared.metrics.connections.inc();
+        Self { shared, _permit: permit }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.shared.metrics.connections.dec();
+    }
+}
+
 /// One listening address and what its connections need.
 #[derive(Clone)]
 struct Front {
@@ -244,6 +269,9 @@ struct Front {
     tls: Option<TlsAcceptor>,
     http2: bool,
     header_timeout: Duration,
+    idle_timeout: Duration,
+    /// One for each connection that may yet be accepted, on whichever address.
+    slots: Arc<Semaphore>,
     tasks: TaskTracker,
     stop: CancellationToken,
     kill: CancellationToken,
@@ -254,12 +282,13 @@ impl Front {
         loop {
             let accepted = tokio::select! {
                 () = self.stop.cancelled() => return,
-                accepted = listener.accept() => accepted,
+                accepted = self.next(&listener) => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => {
+                Ok((permit, stream, peer)) => {
+                    let slot = Arc::new(Slot::new(Arc::clone(&self.shared), permit));
                     let front = self.clone();
-                    self.tasks.spawn(front.connection(stream, peer));
+                    self.tasks.spawn(front.connection(stream, peer, slot));
                 }
                 Err(e) => {
                     // Mostly: no file descriptors left. Give others time to close theirs.
@@ -270,24 +299,37 @@ impl Front {
         }
     }
 
-    async fn connection(self, stream: TcpStream, peer: SocketAddr) {
-        self.shared.metrics.connections.inc();
+    /// The next connection, once there is a slot for it. Those behind it wait in the system's
+    /// queue, as behind HAProxy's maxconn: a crowd is served later instead of refused.
+    async fn next(
+        &self,
+        listener: &TcpListener,
+    ) -> io::Result<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
+        let (stream, peer) = listener.accept().await?;
+        if self.slots.available_permits() == 0 {
+            self.shared.metrics.connections_full.inc();
+        }
+        let permit = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
+        Ok((permit, stream, peer))
+    }
+
+    async fn connection(self, stream: TcpStream, peer: SocketAddr, slot: Arc<Slot>) {
         let _ = stream.set_nodelay(true);
+        let stream = Patient::new(stream, self.idle_timeout);
         match self.tls.clone() {
-            None => self.serve(stream, peer).await,
+            None => self.serve(stream, peer, slot).await,
             Some(tls) => tokio::select! {
                 stream = tokio::time::timeout(self.header_timeout, tls.accept(stream)) => match stream {
-                    Ok(Ok(stream)) => self.serve(stream, peer).await,
+                    Ok(Ok(stream)) => self.serve(stream, peer, slot).await,
                     Ok(Err(e)) => tracing::debug!(%peer, error = %e, "TLS handshake failed"),
                     Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
                 },
                 () = self.stop.cancelled() => {}
             },
         }
-        self.shared.metrics.connections.dec();
     }
 
-    async fn serve<S>(&self, stream: S, peer: SocketAddr)
+    async fn serve<S>(&self, stream: S, peer: SocketAddr, slot: Arc<Slot>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -295,6 +337,8 @@ impl Front {
             shared: Arc::clone(&self.shared),
             peer: peer.ip(),
             tls: self.tls.is_some(),
+            idle: self.idle_timeout,
+            slot,
             tasks: self.tasks.clone(),
             kill: self.kill.clone(),
         };
@@ -305,16 +349,17 @@ impl Front {
             let proxy = proxy.clone();
             async move { Ok::<_, Infallible>(proxy.serve(request).await) }
         });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
+        let streams = Streams::new(self.idle_timeout);
+        let mut builder = auto::Builder::new(streams.clone());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(self.header_timeout);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(60));
         let builder = if self.http2 { builder } else { builder.http1_only() };
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
         // Until the first request, neither version nor head have a timer of their own.
-        let first = tokio::time::sleep(self.header_timeout);
-        tokio::pin!(first);
-        let (mut waiting, mut stopping) = (true, false);
+        let deadline = tokio::time::sleep(self.header_timeout);
+        tokio::pin!(deadline);
+        let (mut waiting, mut stopping, mut unused) = (true, false, false);
         loop {
             tokio::select! {
                 result = connection.as_mut() => {
@@ -323,12 +368,18 @@ impl Front {
                     }
                     return;
                 }
-                () = &mut first, if waiting => {
+                () = &mut deadline, if waiting => {
                     waiting = false;
-                    if !spoke.load(Ordering::Relaxed) {
-                        tracing::debug!(%peer, "no request in time");
+                    if unused || !spoke.load(Ordering::Relaxed) {
+                        tracing::debug!(%peer, "no request, or no end of a connection, in time");
                         return;
                     }
+                }
+                () = streams.unused(), if !stopping => {
+                    (waiting, stopping, unused) = (true, true, true);
+                    // Time to take what is still under way, and no more.
+                    deadline.as_mut().reset(Instant::now() + self.idle_timeout);
+                    connection.as_mut().graceful_shutdown();
                 }
                 () = self.stop.cancelled(), if !stopping => {
                     stopping = true;

@@ -69,6 +69,16 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
             show(up.read_timeout),
             show(up.write_timeout)
         ));
+        lines.push(format!(
+            "Gives a client {} to send the head of a request, and cuts it off when it neither sends \
+             nor takes anything of a request or an answer for {}.",
+            show(resolved.header_timeout),
+            show(resolved.idle_timeout)
+        ));
+        lines.push(format!(
+            "At most {} connections are served at once; more wait until one ends.",
+            resolved.max_connections
+        ));
         if up.scheme == http::uri::Scheme::HTTPS && !up.tls_verify {
             lines.push("Warning: the upstream's certificate is not checked.".into());
         }

@@ -43,6 +43,11 @@ pub struct Resolved {
     pub admin: Admin,
     /// How long a connection may take to send the head of a request.
     pub header_timeout: Duration,
+    /// How long a client may neither send nor take anything within a request or its answer, and
+    /// leave an HTTP/2 connection without a request.
+    pub idle_timeout: Duration,
+    /// Most connections to the proxy at once; more wait until one ends.
+    pub max_connections: usize,
     /// How long requests in flight may take to finish when the server stops.
     pub drain: Duration,
     /// Most clients tracked at once.

@@ -22,6 +22,7 @@ pub(super) struct Raw {
     pub listen: Option<At<OneOrMany<Listen>>>,
     pub upstream: Option<At<Short<Upstream>>>,
     pub timeouts: Timeouts,
+    pub max_connections: Option<At<u64>>,
     pub admin: Option<At<Admin>>,
     pub identity: Identity,
     pub adaptive: Adaptive,
@@ -89,6 +90,7 @@ pub(super) struct Upstream {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Timeouts {
     pub header: Option<At<String>>,
+    pub idle: Option<At<String>>,
     pub drain: Option<At<String>>,
 }
 

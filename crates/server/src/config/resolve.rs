@@ -9,6 +9,7 @@ use super::wire::{admin, listens, upstream};
 use super::{Listen, Resolved, Token, addresses, values};
 use serde_saphyr::Location;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_engine::Policy;
@@ -23,7 +24,8 @@ pub struct Startup {
     pub(crate) capacity: usize,
     pub(crate) model: Option<PathBuf>,
     pub(crate) secret: Option<[u64; 2]>,
-    pub(crate) timeouts: [Duration; 2],
+    pub(crate) timeouts: [Duration; 3],
+    pub(crate) max_connections: usize,
 }
 
 /// Reads files that a configuration names, relative to its own folder, and remembers which.
@@ -125,22 +127,23 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
             .map_or_else(|_| name.clone(), |addr| policy.identity.client_prefix(addr).to_string());
         policy.overrides.insert(name, Override { quota });
     }
-    let capacity = match &raw.capacity {
-        None => 1_000_000,
-        Some(at) => usize::try_from(at.value)
-            .ok()
-            .filter(|n| (1000..=100_000_000).contains(n))
-            .ok_or_else(|| {
-                source.error(
-                    at.referenced,
-                    format!("a capacity of {} clients is out of range", at.value),
-                    "write a number from 1000 to 100000000; a client takes about a kilobyte",
-                )
-            })?,
-    };
+    let capacity = whole(source, raw.capacity.as_ref(), 1_000_000, 1000..=100_000_000, |n| {
+        (
+            format!("a capacity of {n} clients is out of range"),
+            "write a number from 1000 to 100000000; a client takes about a kilobyte",
+        )
+    })?;
+    let connections = raw.max_connections.as_ref();
+    let max_connections = whole(source, connections, 10_000, 1..=1_000_000, |n| {
+        (
+            format!("{n} connections at once are out of range"),
+            "write a number from 1 to 1000000; each takes two file descriptors of the process",
+        )
+    })?;
     let model = raw.model.as_ref().map(|at| model(source, &mut files, at)).transpose()?;
     let secret = secret(source, &mut files, raw)?;
     let header_timeout = time(source, raw.timeouts.header.as_ref(), Duration::from_secs(30))?;
+    let idle_timeout = time(source, raw.timeouts.idle.as_ref(), Duration::from_secs(60))?;
     let drain = time(source, raw.timeouts.drain.as_ref(), Duration::from_secs(30))?;
     let startup = Startup {
         listen: listen.clone(),
@@ -148,7 +151,8 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
         capacity,
         model: raw.model.as_ref().map(|at| at.value.clone().into()),
         secret,
-        timeouts: [header_timeout, drain],
+        timeouts: [header_timeout, idle_timeout, drain],
+        max_connections,
     };
     Ok(Resolved {
         policy,
@@ -158,6 +162,8 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
         listen,
         admin,
         header_timeout,
+        idle_timeout,
+        max_connections,
         drain,
         capacity,
         model,
@@ -185,6 +191,21 @@ pub(super) fn on_error(written: Option<raw::OnError>) -> OnError {
         Some(raw::OnError::Closed) => OnError::Closed,
         Some(raw::OnError::Open) | None => OnError::Open,
     }
+}
+
+/// A whole number in a range, or the default; `wrong` says message and remedy.
+fn whole(
+    source: &Source<'_>,
+    written: Option<&At<u64>>,
+    default: usize,
+    range: RangeInclusive<usize>,
+    wrong: impl Fn(u64) -> (String, &'static str),
+) -> Result<usize, ConfigError> {
+    let Some(at) = written else { return Ok(default) };
+    usize::try_from(at.value).ok().filter(|n| range.contains(n)).ok_or_else(|| {
+        let (message, remedy) = wrong(at.value);
+        source.error(at.referenced, message, remedy)
+    })
 }
 
 /// A duration above zero, or the default.
