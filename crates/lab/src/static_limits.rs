@@ -108,7 +108,7 @@ impl StaticLimits {
         let denied = self.clients.with(client, now, |Buckets(buckets)| {
             let each = buckets.iter_mut().zip(&self.quotas).enumerate();
             each.fold(0, |denied, (i, (bucket, quota))| {
-                denied | u16::from(!bucket.check(quota, Cost::ONE, now).admitted) << i
+                denied | u16::from(!bucket.admit(quota, Cost::ONE, now)) << i
             })
         });
         for (i, counts) in self.counts.iter_mut().enumerate() {

@@ -114,6 +114,21 @@ impl Bucket {
         admission
     }
 
+    /// Does what [`Bucket::check`] does, and answers only whether the request is admitted: for those
+    /// who hold many requests against many quotas, where the rest of an answer costs most.
+    #[inline]
+    pub fn admit(&mut self, quota: &Quota, cost: Cost, now: Timestamp) -> bool {
+        let current = self.at(quota, now);
+        let owed = current.debt.saturating_add(cost.units());
+        if owed <= current.capacity {
+            *self = Self { debt: owed, ..current };
+            true
+        } else {
+            self.settle(quota, now);
+            false
+        }
+    }
+
     /// Charges a request whether or not it fits: the second half of a check that was peeked at.
     #[inline]
     pub fn commit(&mut self, quota: &Quota, cost: Cost, now: Timestamp) {

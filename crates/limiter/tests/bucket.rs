@@ -186,6 +186,21 @@ proptest! {
         }
     }
 
+    /// Through any change of quota the short answer is the long one, and leaves the same bucket.
+    #[test]
+    fn admit_is_check(
+        a in quota(), b in quota(), s in prop::collection::vec((0u64..3_000_000_000, 0u32..3_000), 1..150)
+    ) {
+        let (mut checked, mut admitted, mut now) = (Bucket::default(), Bucket::default(), START);
+        for (gap, cost) in s {
+            now = now.plus(Duration::from_nanos(gap));
+            let (quota, cost) = (if gap % 5 == 0 { &b } else { &a }, Cost::milli(cost));
+            let answer = checked.check(quota, cost, now).admitted;
+            prop_assert_eq!(admitted.admit(quota, cost, now), answer);
+            prop_assert_eq!(checked, admitted);
+        }
+    }
+
     /// A greedy client under quotas that alternate gets no more than under the higher, no less
     /// than under the lower. One cell of tolerance: two traces may stand on two sides of a
     /// boundary by the rounding of a 2⁻³² cell.
