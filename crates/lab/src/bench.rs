@@ -36,7 +36,7 @@ pub struct Report {
 }
 
 /// Requests of many clients with the mix of a page site with an API.
-struct Load {
+pub struct Load {
     paths: Vec<String>,
     agents: Vec<String>,
 }
@@ -49,8 +49,8 @@ const fn mixed(n: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-impl Load {
-    fn new() -> Self {
+impl Default for Load {
+    fn default() -> Self {
         let sections = ["shop", "blog", "account", "help", "api/v1/orders", "api/v1/items"];
         let paths = (0..4096u64).map(|i| match i % 4 {
             0 => format!("/assets/app-{:08x}.js", mixed(i) as u32),
@@ -66,11 +66,14 @@ impl Load {
         });
         Self { paths: paths.collect(), agents: agents.collect() }
     }
+}
 
+impl Load {
     /// The `n`-th request: any of `clients` with equal chance, four to a network, which is the
     /// worst case for caches; real traffic is kinder.
     #[allow(clippy::cast_possible_truncation)]
-    fn request(&self, n: u64, clients: usize, now: Timestamp) -> Request<'_> {
+    #[must_use]
+    pub fn request(&self, n: u64, clients: usize, now: Timestamp) -> Request<'_> {
         let draw = mixed(n);
         let client = (draw % clients as u64) as u32;
         let home = mixed(u64::from(client));
@@ -90,17 +93,12 @@ fn address(client: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(0x0b00_0000 + (network << 8) + host * 61))
 }
 
-/// Fills an engine with `clients` and drives it for `length` with one thread, then with all.
+/// An engine that has seen `clients` clients and learned the routes of `load`.
 #[must_use]
-pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Report {
-    let clients = clients.max(1);
-    let before = resident();
+pub fn filled(load: &Load, clients: usize, clock: &SystemClock, model: Option<AnyModel>) -> Engine {
     // Keys spread unevenly over shards: with an eighth of room to spare nobody is evicted.
     let setup = Setup { capacity: clients + clients / 8 + 64, model, ..Setup::default() };
     let engine = Engine::new(Policy::default(), setup);
-    let load = Load::new();
-    let clock = SystemClock::new();
-    // Every client is seen, in an order that is not the addresses', and the routes are learned.
     let ok = Outcome { status: 200, bytes: 4096, duration: Some(Duration::from_millis(12)) };
     for i in 0..clients as u64 {
         let mut request = load.request(i, clients, clock.now());
@@ -108,10 +106,24 @@ pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Repor
         let decision = engine.check(&request);
         engine.outcome(&decision.ticket, &ok, request.time);
     }
+    engine
+}
+
+/// Fills an engine with `clients` and drives it for `length` with one thread, then with all.
+#[must_use]
+pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Report {
+    let clients = clients.max(1);
+    let before = resident();
+    let (load, clock) = (Load::default(), SystemClock::new());
+    let engine = filled(&load, clients, &clock, model);
     let bytes = resident().saturating_sub(before);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let one_thread = drive(&engine, &load, &clock, clients, 1, length);
-    let all_threads = drive(&engine, &load, &clock, clients, threads, length);
+    let on = |threads| {
+        drive(&load, &clock, clients, threads, length, |request| {
+            std::hint::black_box(engine.check(request));
+        })
+    };
+    let (one_thread, all_threads) = (on(1), on(threads));
     let tracked = engine.stats().clients.max(1);
     Report {
         threads,
@@ -122,18 +134,21 @@ pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Repor
     }
 }
 
-fn drive(
-    engine: &Engine,
+/// Has `decide` decide requests of `clients` for `length` on so many threads.
+#[must_use]
+pub fn drive(
     load: &Load,
     clock: &SystemClock,
     clients: usize,
     threads: usize,
     length: Duration,
+    decide: impl Fn(&Request<'_>) + Sync,
 ) -> Rate {
     let start = Instant::now();
     let results: Vec<(u64, Histogram)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads as u64)
             .map(|worker| {
+                let decide = &decide;
                 scope.spawn(move || {
                     let mut histogram = Histogram::default();
                     let mut n = 0u64;
@@ -143,7 +158,7 @@ fn drive(
                             let request =
                                 load.request((worker << 40) + (1 << 50) + n, clients, now);
                             let began = Instant::now();
-                            std::hint::black_box(engine.check(&request));
+                            decide(&request);
                             histogram.add(began.elapsed());
                             n += 1;
                         }
