@@ -1,7 +1,14 @@
 //! User agents: what kind they claim to be, and the fingerprint that groups look-alikes.
 
+use crate::marks::Marks;
 use crate::record::Request;
 use memchr::memmem;
+
+/// Robots that mean to be recognised give an address, "bot", "crawler" or "spider".
+const ROBOTS: [&[u8]; 6] = [b"bot", b"Bot", b"rawler", b"pider", b"+http", b"lurp"];
+/// A part of each, such as browsers seldom have.
+static ROBOT_MARKS: Marks =
+    Marks::new(&[(b"b", b"o"), (b"w", b"l"), (b"p", b"i"), (b"r", b"p"), (b"", b"+")]);
 
 /// What a user agent claims to be. The claim is free to forge, so it only ever matters together
 /// with behaviour: a browser that loads no assets, a library that browses.
@@ -27,9 +34,8 @@ impl AgentKind {
         if text.is_empty() || text == b"-" {
             return Self::None;
         }
-        // Robots that mean to be recognised give an address, "bot", "crawler" or "spider".
-        let robot: [&[u8]; 6] = [b"bot", b"Bot", b"rawler", b"pider", b"+http", b"lurp"];
-        if robot.iter().any(|mark| memmem::find(text, mark).is_some()) {
+        let robot = |mark: &&[u8]| memmem::find(text, mark).is_some();
+        if ROBOT_MARKS.any(text) && ROBOTS.iter().any(robot) {
             return Self::Robot;
         }
         if text.starts_with(b"Mozilla/") || text.starts_with(b"Opera/") {
@@ -63,6 +69,13 @@ mod tests {
             ("ShopApp/7.1 (iPhone)", AgentKind::Library),
         ] {
             assert_eq!(AgentKind::of(agent), kind, "{agent}");
+        }
+    }
+
+    #[test]
+    fn every_robot_has_a_mark() {
+        for robot in ROBOTS {
+            assert!(ROBOT_MARKS.any(robot), "{robot:?}");
         }
     }
 

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod extract;
 pub mod facts;
 pub mod groups;
+mod marks;
 mod math;
 pub mod memory;
 pub mod network;

@@ -1,5 +1,6 @@
 //! One pass over a request target: segments and ids, asset or page or API, and marks of a probe.
 
+use crate::marks::Marks;
 use memchr::{memchr, memmem};
 
 /// What kind of thing a path asks for; what the three cost may differ.
@@ -109,6 +110,10 @@ const ODD_PARTS: [&[u8]; 14] = [
     b"cmd=",
 ];
 
+/// A part of each of them, such as few other paths have.
+static ODD_MARKS: Marks =
+    Marks::new(&[(b"", b"%<'$"), (b".", b"."), (b"t", b"c+"), (b"n", b"i"), (b"m", b"d")]);
+
 /// Reads the path (and query) of a request target; anything at all is accepted.
 #[must_use]
 pub fn read(target: &str) -> Target {
@@ -151,10 +156,11 @@ pub fn read(target: &str) -> Target {
         (false, false) => Kind::Page,
     };
     if !asset {
-        out.odd |= ODD_ENDINGS.iter().any(|odd| odd.eq_ignore_ascii_case(ending));
+        out.odd |=
+            !ending.is_empty() && ODD_ENDINGS.iter().any(|odd| odd.eq_ignore_ascii_case(ending));
         out.odd |= last.last() == Some(&b'~');
         out.odd |= bytes.first() != Some(&b'/') && !bytes.starts_with(b"http");
-        out.odd |= ODD_PARTS.iter().any(|odd| contains(bytes, odd));
+        out.odd |= ODD_MARKS.any(bytes) && ODD_PARTS.iter().any(|odd| contains(bytes, odd));
     }
     out
 }
@@ -190,25 +196,42 @@ fn is_api_word(part: &[u8]) -> bool {
     }
 }
 
+const DIGIT: u8 = 1;
+const DASH: u8 = 2;
+const OTHER: u8 = 4;
+
+/// What each byte counts as; a hexadecimal letter is none of them.
+static KINDS: [u8; 256] = {
+    let mut kinds = [OTHER; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        if b.is_ascii_digit() {
+            kinds[byte] = DIGIT;
+        } else if b == b'-' || b == b'_' {
+            kinds[byte] = DASH;
+        } else if b.is_ascii_hexdigit() {
+            kinds[byte] = 0;
+        }
+        byte += 1;
+    }
+    kinds
+};
+
 /// A segment is a value and no word when it is a number, or long and full of digits, or a UUID.
 fn read_segment(part: &[u8]) -> Segment {
-    let mut digits = 0usize;
-    let mut dashes = 0usize;
-    let mut hex = true;
-    let mut value = 0u64;
+    let (mut digits, mut dashes, mut others) = (0usize, 0usize, 0usize);
     for &b in part {
-        if b.is_ascii_digit() {
-            digits += 1;
-            value = value.wrapping_mul(10).wrapping_add(u64::from(b - b'0'));
-        } else if b == b'-' || b == b'_' {
-            dashes += 1;
-        } else if !b.is_ascii_hexdigit() {
-            hex = false;
-        }
+        let kind = KINDS[usize::from(b)];
+        digits += usize::from(kind & DIGIT);
+        dashes += usize::from(kind >> 1 & 1);
+        others += usize::from(kind >> 2);
     }
     if digits == part.len() {
-        return if digits <= 19 { Segment::Number(value) } else { Segment::Opaque };
+        let value = || part.iter().fold(0u64, |n, b| n.wrapping_mul(10) + u64::from(b - b'0'));
+        return if digits <= 19 { Segment::Number(value()) } else { Segment::Opaque };
     }
+    let hex = others == 0;
     let letters = part.len() - digits - dashes;
     let opaque = (hex && digits > 0 && part.len() >= 8 && (letters > 0 || digits >= 8))
         || (part.len() >= 16 && digits >= 4 && dashes * 6 < part.len())
@@ -277,6 +300,13 @@ mod tests {
         assert_eq!(read("/o/1234/items").id, Some(1234));
         assert_eq!(read("/list?page=7").id, Some(7));
         assert!(read("/list?q=shoes").id.is_none());
+    }
+
+    #[test]
+    fn every_odd_part_has_a_mark() {
+        for odd in ODD_PARTS {
+            assert!(ODD_MARKS.any(odd), "{odd:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is remembered of one client: about two hundred bytes, updated in place at every request.
+//! What is remembered of one client: 232 bytes, updated in place at every request.
 
 use crate::agent::AgentKind;
 use crate::facts::Facts;
@@ -19,7 +19,7 @@ pub const NEWCOMER_SECONDS: u64 = 600;
 /// Shares are means over about this many requests.
 const WINDOW: f32 = 64.0;
 /// Largest step between two ids that counts as walking.
-const WALK: u64 = 8;
+const WALK: u32 = 8;
 
 /// Shares of requests with some property: running means over the last requests.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +63,7 @@ pub struct Profile {
     first_seconds: u32,
     requests: u32,
     learned: u32,
+    /// Seconds; 0 when the last request was admitted.
     told_to_wait_until: u32,
     pub(crate) counts: [f32; 4],
     pub(crate) pages: f32,
@@ -75,16 +76,18 @@ pub struct Profile {
     pub(crate) ids: Distinct<2>,
     pub(crate) users: Distinct<1>,
     pub(crate) agents: Distinct<1>,
+    /// The pages visited last, latest first.
     visited: [u32; 4],
-    last_id: u64,
+    /// The lower half of the last id: enough to tell a step.
+    last_id: u32,
     last_id_route: RouteId,
     last_route: RouteId,
     pub(crate) bare_pages: u16,
-    visited_at: u8,
     agent_kind: AgentKind,
     credentialed: bool,
-    denied_lately: bool,
 }
+
+const _: () = assert!(size_of::<Profile>() <= 232, "a million of these are kept");
 
 impl Profile {
     /// A client that was never seen before `now`.
@@ -112,10 +115,8 @@ impl Profile {
             last_id_route: 0,
             last_route: 0,
             bare_pages: 0,
-            visited_at: 0,
             agent_kind: AgentKind::None,
             credentialed: false,
-            denied_lately: false,
         }
     }
 
@@ -170,7 +171,7 @@ impl Profile {
     /// Whether the client was told, before `now`, to wait until after it.
     #[must_use]
     pub fn told_to_wait(&self, now: Timestamp) -> bool {
-        self.denied_lately && now.as_secs() < u64::from(self.told_to_wait_until)
+        now.as_secs() < u64::from(self.told_to_wait_until)
     }
 
     /// How many requests of one client may still teach the others: the weight falls as its own
@@ -236,8 +237,8 @@ impl Profile {
                 self.bare_pages = self.bare_pages.saturating_add(1);
             }
             if !self.visited.contains(&facts.target.page) {
-                self.visited[usize::from(self.visited_at % 4)] = facts.target.page;
-                self.visited_at = self.visited_at.wrapping_add(1);
+                self.visited.rotate_right(1);
+                self.visited[0] = facts.target.page;
             }
         }
         self.last_route = facts.route.id;
@@ -248,11 +249,12 @@ impl Profile {
         #[allow(clippy::cast_precision_loss)]
         let pace = 1.0 / (self.requests.max(1) as f32).min(WINDOW);
         self.shares.denied += (f32::from(u8::from(denied)) - self.shares.denied) * pace;
-        self.denied_lately = denied;
-        if denied {
+        self.told_to_wait_until = if denied {
             let until = self.last.as_secs().saturating_add(wait_seconds);
-            self.told_to_wait_until = u32::try_from(until).unwrap_or(u32::MAX);
-        }
+            u32::try_from(until).unwrap_or(u32::MAX)
+        } else {
+            0
+        };
     }
 
     /// Learns an outcome. `expected` is what the route gives everybody, `usual` its ln(1 + ms).
@@ -337,15 +339,16 @@ impl Profile {
     }
 
     /// Whether the request's id follows the one before on the same route; remembers the id.
+    #[allow(clippy::cast_possible_truncation)]
     fn walk(&mut self, facts: &Facts) -> bool {
         let Some(id) = facts.target.id else { return false };
-        #[allow(clippy::cast_possible_truncation)]
         self.ids.add(crate::mix(id, 3) as u32);
-        let step = id.abs_diff(self.last_id);
+        let low = id as u32;
+        let step = low.wrapping_sub(self.last_id).cast_signed().unsigned_abs();
         let walks = facts.target.numeric_id
             && self.last_id_route == facts.route.id
             && (1..=WALK).contains(&step);
-        (self.last_id, self.last_id_route) = (id, facts.route.id);
+        (self.last_id, self.last_id_route) = (low, facts.route.id);
         walks
     }
 }

@@ -35,6 +35,12 @@ struct Node {
     route: AtomicU16,
 }
 
+impl Node {
+    fn is_full(&self) -> bool {
+        self.children.load(Ordering::Relaxed) >= MAX_CHILDREN
+    }
+}
+
 /// Where a request belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -42,6 +48,9 @@ pub struct Route {
     pub id: RouteId,
     /// Whether every word of its path has been part of a request that succeeded.
     pub known: bool,
+    /// Whether its outcome could not teach another route: every word is known, or no more are
+    /// taken where it stands.
+    pub settled: bool,
 }
 
 /// The routes of a site.
@@ -69,7 +78,7 @@ impl RouteTable {
     #[must_use]
     pub fn find(&self, method: Method, target: &Target) -> Route {
         let mut hash = ROOT;
-        let mut known = true;
+        let (mut known, mut settled) = (true, true);
         for &segment in &target.segments[..usize::from(target.len)] {
             hash = match segment {
                 Segment::Number(_) | Segment::Opaque => crate::mix(hash, ID),
@@ -79,6 +88,7 @@ impl RouteTable {
                         child
                     } else {
                         known = false;
+                        settled &= self.node(hash).is_some_and(Node::is_full);
                         crate::mix(hash, WORD)
                     }
                 }
@@ -86,8 +96,8 @@ impl RouteTable {
         }
         let end = self.node(crate::mix(hash, class(method)));
         match end.map_or(0, |node| node.route.load(Ordering::Acquire)) {
-            0 => Route { id: 0, known: false },
-            route => Route { id: route - 1, known },
+            0 => Route { id: 0, known: false, settled: false },
+            route => Route { id: route - 1, known, settled },
         }
     }
 
@@ -95,7 +105,7 @@ impl RouteTable {
     /// words become part of the site; else it teaches no more than the places that hold `{word}`.
     pub fn learn(&self, method: Method, target: &Target, path: &str, trusted: bool) {
         let route = self.find(method, target);
-        if route.known || (!trusted && route.id != 0) {
+        if route.settled || (!trusted && route.id != 0) {
             return;
         }
         let mut writer = self.writer.lock();
