@@ -47,6 +47,12 @@ impl Memory {
         Facts::of(request, &self.routes, reputation)
     }
 
+    /// What is remembered of each network.
+    #[must_use]
+    pub const fn networks(&self) -> &Store<Network> {
+        &self.networks
+    }
+
     /// What surrounds a client at this request; counts the request for its network.
     #[must_use]
     pub fn surroundings(&self, facts: &Facts, client: Key, network: Key) -> Surroundings {

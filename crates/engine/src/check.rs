@@ -13,7 +13,7 @@ use tidegate_behavior::extract::extract;
 use tidegate_behavior::facts::Facts;
 use tidegate_behavior::memory::Trace;
 use tidegate_behavior::{Features, Request};
-use tidegate_limiter::{Admission, Quota, Timestamp};
+use tidegate_limiter::{Admission, Near, Quota, Timestamp};
 use tidegate_models::Model;
 
 impl Engine {
@@ -22,7 +22,14 @@ impl Engine {
         let now = request.time;
         let snapshot = self.current.load();
         let who = snapshot.identify(request, &self.keys);
+        // What is kept of client and network comes from main memory: it is fetched in two steps
+        // while the request is read and its groups are looked up.
+        let networks = self.memory.networks();
+        self.clients.prefetch_index(who.client);
+        networks.prefetch_index(who.network);
         let facts = self.memory.facts(request, snapshot.reputation(request));
+        let near = [self.clients.near(who.client), networks.near(who.network)];
+        near.into_iter().flatten().for_each(Near::fetch);
         let around = self.memory.surroundings(&facts, who.client, who.network);
         let (decision, note) = self.clients.with(who.client, now, |client| {
             let idle = client.seen(&who, now);
@@ -37,7 +44,7 @@ impl Engine {
         });
         self.memory.note(now, note);
         self.counters.decided(&decision);
-        self.remember_unknown(decision, request)
+        self.remember_unknown(decision, request, &facts)
     }
 
     /// Holds the request against its learned limit and every static rule, all or nothing.
@@ -79,8 +86,13 @@ impl Engine {
     }
 
     /// Keeps the path of a route yet unknown until its outcome says whether it exists.
-    fn remember_unknown(&self, mut decision: Decision, request: &Request<'_>) -> Decision {
-        if !decision.ticket.known && (decision.allowed || decision.shadow) {
+    fn remember_unknown(
+        &self,
+        mut decision: Decision,
+        request: &Request<'_>,
+        facts: &Facts,
+    ) -> Decision {
+        if !facts.route.settled && (decision.allowed || decision.shadow) {
             decision.ticket.pending = self.paths.put(request.method, request.path);
         }
         decision
@@ -128,7 +140,7 @@ fn score(snapshot: &Snapshot, features: &Features) -> Option<f32> {
 impl Client {
     /// Notes who the client is; answers how long it was away, in seconds.
     fn seen(&mut self, who: &Identity, now: Timestamp) -> f32 {
-        self.name = who.name;
+        self.named(who.name);
         now.since(self.profile.last_seen()).as_secs_f32()
     }
 
@@ -189,8 +201,7 @@ impl Client {
         let wait = decision.retry_after.as_secs();
         self.profile.decided(!decision.allowed, wait);
         self.limit_per_min = decision.limit_per_min;
-        let count = if decision.allowed { &mut self.allowed } else { &mut self.denied };
-        *count = count.saturating_add(1);
+        self.denied = self.denied.saturating_add(u32::from(!decision.allowed));
     }
 }
 

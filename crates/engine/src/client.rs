@@ -1,7 +1,8 @@
 //! The state of one client: who it is, its profile, its standing and its limit's debt.
 
 use crate::standing::{Penalty, Standing};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
+use tidegate_behavior::address::canonical;
 use tidegate_behavior::profile::Profile;
 use tidegate_limiter::{Bucket, Entry, Key, Timestamp};
 
@@ -29,20 +30,46 @@ impl std::fmt::Display for Name {
 /// Everything that is kept of one client.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// Who it is.
-    pub name: Name,
+    /// Its address as one of IPv6, for people; zeros when it was named otherwise.
+    address: [u8; 16],
     /// What it did.
     pub profile: Profile,
     /// What is thought of it.
     pub standing: Standing,
     /// The debt of its learned limit.
     pub bucket: Bucket,
-    /// Requests let through, saturating.
-    pub allowed: u32,
     /// Requests denied, saturating.
     pub denied: u32,
     /// The limit that applied last, requests a minute.
     pub limit_per_min: f32,
+}
+
+// With the store's header five cache lines.
+const _: () = assert!(size_of::<Client>() <= 304, "a million of these are kept");
+
+impl Client {
+    /// Notes who the client is.
+    pub(crate) fn named(&mut self, name: Name) {
+        self.address = match name {
+            Name::Address(IpAddr::V4(v4)) => v4.to_ipv6_mapped().octets(),
+            Name::Address(IpAddr::V6(v6)) => v6.octets(),
+            Name::Credential(_) | Name::Nobody => [0; 16],
+        };
+    }
+
+    /// Who the client is that has this key.
+    pub(crate) fn name(&self, key: Key) -> Name {
+        match self.address {
+            _ if self.profile.credentialed() => Name::Credential(key.0),
+            address if address == [0; 16] => Name::Nobody,
+            address => Name::Address(canonical(IpAddr::V6(Ipv6Addr::from(address)))),
+        }
+    }
+
+    /// Requests let through.
+    pub(crate) fn allowed(&self) -> u32 {
+        self.profile.requests().saturating_sub(self.denied)
+    }
 }
 
 impl Entry for Client {
@@ -50,11 +77,10 @@ impl Entry for Client {
 
     fn fresh(_key: Key, now: Timestamp, residue: Option<Penalty>) -> Self {
         Self {
-            name: Name::Nobody,
+            address: [0; 16],
             profile: Profile::new(now),
             standing: residue.map_or_else(Standing::default, Standing::penalised),
             bucket: Bucket::default(),
-            allowed: 0,
             denied: 0,
             limit_per_min: 0.0,
         }

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::memory::Memory;
-use tidegate_limiter::{KeyHasher, Store, Timestamp};
+use tidegate_limiter::{Key, KeyHasher, Store, Timestamp};
 use tidegate_models::{AnyModel, Model, ModelError, words};
 
 /// What an engine is made of beside its policy.
@@ -189,7 +189,8 @@ impl Engine {
     #[must_use]
     pub fn clients(&self, most: usize) -> Vec<ClientView> {
         let mut seen = Vec::new();
-        self.clients.for_each(|_, client| seen.push((client.profile.last_seen(), view(client))));
+        self.clients
+            .for_each(|key, client| seen.push((client.profile.last_seen(), view(key, client))));
         seen.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
         seen.truncate(most);
         seen.into_iter().map(|(_, view)| view).collect()
@@ -202,13 +203,13 @@ impl Engine {
     }
 }
 
-fn view(client: &Client) -> ClientView {
+fn view(key: Key, client: &Client) -> ClientView {
     ClientView {
-        name: client.name.to_string(),
+        name: client.name(key).to_string(),
         risk: client.standing.risk,
         limit_per_min: client.limit_per_min,
         action: client.standing.action,
-        allowed: client.allowed.into(),
+        allowed: client.allowed().into(),
         denied: client.denied.into(),
         last_seen: client.profile.last_seen(),
         first_seen: client.profile.first_seen(),

@@ -73,5 +73,5 @@ pub use key::{Key, KeyHasher};
 pub use leaky::LeakyBucket;
 pub use limit::{AllAdmission, Charge, Limit, LimitState, Mode, check_all};
 pub use quota::{Cost, Quota, QuotaError};
-pub use store::{Entry, Stats, Store};
+pub use store::{Entry, Near, Stats, Store};
 pub use window::{SlidingWindow, Window};

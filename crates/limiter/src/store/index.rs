@@ -5,6 +5,8 @@ pub(super) const SLOT_BITS: u32 = 22;
 const SLOT: u32 = (1 << SLOT_BITS) - 1;
 const FAR: u32 = 15;
 const EMPTY: u32 = u32::MAX;
+/// Cells are kept inverted, so that an empty one is 0 and an index unused takes no memory.
+const STORED: u32 = u32::MAX;
 
 /// Linear probing with Robin Hood placement and backward-shift deletion (Celis, 1986): no
 /// tombstones, so churn costs nothing later.
@@ -19,11 +21,21 @@ pub(super) struct Index {
 impl Index {
     /// Room for `capacity` slots at a load of at most three quarters.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { cells: vec![EMPTY; capacity + capacity / 3 + 2].into() }
+        Self { cells: vec![EMPTY ^ STORED; capacity + capacity / 3 + 2].into() }
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> u32 {
+        self.cells[at] ^ STORED
+    }
+
+    #[inline]
+    fn set(&mut self, at: usize, cell: u32) {
+        self.cells[at] = cell ^ STORED;
     }
 
     fn home(&self, hash: u64) -> usize {
-        (((hash >> 32) * self.cells.len() as u64) >> 32) as usize
+        home(hash, self.cells.len())
     }
 
     fn next(&self, at: usize) -> usize {
@@ -53,7 +65,7 @@ impl Index {
     ) -> Option<usize> {
         let mut at = self.home(hash);
         for distance in 0..self.cells.len() {
-            let cell = self.cells[at];
+            let cell = self.get(at);
             if cell == EMPTY || self.distance(at, cell, &hash_of) < distance {
                 return None;
             }
@@ -73,7 +85,29 @@ impl Index {
         is: impl Fn(u32) -> bool,
         hash_of: impl Fn(u32) -> u64,
     ) -> Option<u32> {
-        self.place(hash, is, hash_of).map(|at| self.cells[at] & SLOT)
+        self.place(hash, is, hash_of).map(|at| self.get(at) & SLOT)
+    }
+
+    /// The address of the cells, and how many they are.
+    pub(super) fn cells(&self) -> (usize, usize) {
+        (self.cells.as_ptr().addr(), self.cells.len())
+    }
+
+    /// The slot that is likely to have this hash, without a look at any entry.
+    #[inline]
+    pub(super) fn guess(&self, hash: u64) -> Option<u32> {
+        let mut at = self.home(hash);
+        for distance in 0..FAR {
+            let cell = self.get(at);
+            if cell == EMPTY || (cell >> SLOT_BITS & FAR) < distance {
+                return None;
+            }
+            if cell >> (SLOT_BITS + 4) == tag(hash) {
+                return Some(cell & SLOT);
+            }
+            at = self.next(at);
+        }
+        None
     }
 
     /// Adds a slot that is not in the index. The caller keeps to the capacity, so a free cell is
@@ -81,14 +115,14 @@ impl Index {
     pub(super) fn insert(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
         let (mut at, mut distance, mut held) = (self.home(hash), 0, Self::cell(tag(hash), 0, slot));
         loop {
-            let cell = self.cells[at];
+            let cell = self.get(at);
             if cell == EMPTY {
-                self.cells[at] = Self::cell(held >> (SLOT_BITS + 4), distance, held & SLOT);
+                self.set(at, Self::cell(held >> (SLOT_BITS + 4), distance, held & SLOT));
                 return;
             }
             let theirs = self.distance(at, cell, &hash_of);
             if theirs < distance {
-                self.cells[at] = Self::cell(held >> (SLOT_BITS + 4), distance, held & SLOT);
+                self.set(at, Self::cell(held >> (SLOT_BITS + 4), distance, held & SLOT));
                 (held, distance) = (cell, theirs);
             }
             at = self.next(at);
@@ -101,13 +135,13 @@ impl Index {
         let Some(mut hole) = self.place(hash, |s| s == slot, &hash_of) else { return };
         loop {
             let at = self.next(hole);
-            let cell = self.cells[at];
+            let cell = self.get(at);
             let distance = if cell == EMPTY { 0 } else { self.distance(at, cell, &hash_of) };
             if distance == 0 {
-                self.cells[hole] = EMPTY;
+                self.set(hole, EMPTY);
                 return;
             }
-            self.cells[hole] = Self::cell(cell >> (SLOT_BITS + 4), distance - 1, cell & SLOT);
+            self.set(hole, Self::cell(cell >> (SLOT_BITS + 4), distance - 1, cell & SLOT));
             hole = at;
         }
     }
@@ -115,9 +149,15 @@ impl Index {
     /// Renames a slot, because its entry moved.
     pub(super) fn rename(&mut self, hash: u64, from: u32, to: u32, hash_of: impl Fn(u32) -> u64) {
         if let Some(at) = self.place(hash, |s| s == from, hash_of) {
-            self.cells[at] = self.cells[at] & !SLOT | to;
+            self.set(at, self.get(at) & !SLOT | to);
         }
     }
+}
+
+/// Where the search for a hash starts among `cells` cells.
+#[inline]
+pub(super) fn home(hash: u64, cells: usize) -> usize {
+    (((hash >> 32) * cells as u64) >> 32) as usize
 }
 
 /// Six bits of the hash that choose neither the shard nor the home.

@@ -4,13 +4,13 @@ use smallvec::SmallVec;
 
 use super::index::Index;
 use super::ledger::Ledger;
-use super::{Entry, MAX_KEYS, Stats, hash};
+use super::{Entry, MAX_KEYS, Near, Stats, hash};
 use crate::clock::Timestamp;
 use crate::key::Key;
 
-/// Entries are allocated in chunks, so that growth neither copies nor reserves far ahead.
-const CHUNK_BITS: u32 = 7;
-const CHUNK: usize = 1 << CHUNK_BITS;
+/// Entries are allocated in chunks, so that growth neither copies nor reserves far ahead. A power
+/// of two is a size that allocators have: other sizes are rounded up by as much as a fifth.
+const CHUNK_BYTES: usize = 64 * 1024;
 /// Slots that one eviction looks at before it takes the best seen.
 const LOOKS: usize = 32;
 const MAIN: u32 = u32::MAX;
@@ -49,18 +49,33 @@ pub(super) struct Shard<T: Entry> {
 }
 
 fn slot<T>(chunks: &[Vec<Slot<T>>], at: u32) -> &Slot<T> {
-    &chunks[(at >> CHUNK_BITS) as usize][at as usize & (CHUNK - 1)]
+    let (chunk, place) = Slot::<T>::place(at);
+    &chunks[chunk][place]
 }
 
 fn hash_of<T>(chunks: &[Vec<Slot<T>>]) -> impl Fn(u32) -> u64 + '_ {
     |at| hash(slot(chunks, at).key)
 }
 
+impl<T> Slot<T> {
+    /// Slots of a chunk.
+    const PER_CHUNK: u32 = {
+        let slots = CHUNK_BYTES / size_of::<Self>();
+        if slots == 0 { 1 } else { slots as u32 }
+    };
+
+    /// The chunk of a slot, and its place therein.
+    #[inline]
+    const fn place(at: u32) -> (usize, usize) {
+        ((at / Self::PER_CHUNK) as usize, (at % Self::PER_CHUNK) as usize)
+    }
+}
+
 impl<T: Entry> Shard<T> {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             index: Index::new(capacity),
-            chunks: Vec::with_capacity(capacity.div_ceil(CHUNK)),
+            chunks: Vec::with_capacity(capacity.div_ceil(Slot::<T>::PER_CHUNK as usize)),
             len: 0,
             capacity,
             ring: vec![GONE; (capacity / 10).max(1)].into(),
@@ -79,7 +94,18 @@ impl<T: Entry> Shard<T> {
     }
 
     pub(super) fn slot_mut(&mut self, at: u32) -> &mut Slot<T> {
-        &mut self.chunks[(at >> CHUNK_BITS) as usize][at as usize & (CHUNK - 1)]
+        let (chunk, place) = Slot::<T>::place(at);
+        &mut self.chunks[chunk][place]
+    }
+
+    pub(super) fn cells(&self) -> (usize, usize) {
+        self.index.cells()
+    }
+
+    #[inline]
+    pub(super) fn near(&self, key: Key) -> Option<Near> {
+        let slot = slot(&self.chunks, self.index.guess(hash(key))?);
+        Some(Near { first: std::ptr::from_ref(slot).addr(), bytes: size_of::<Slot<T>>() })
     }
 
     #[inline]
@@ -117,11 +143,11 @@ impl<T: Entry> Shard<T> {
         let value = T::fresh(key, now, residue);
         let fresh = Slot { key, ring: MAIN, uses: 0, value };
         let at = if self.len < self.capacity {
-            let at = self.len as u32;
+            let (at, most) = (self.len as u32, Slot::<T>::PER_CHUNK as usize);
             match self.chunks.last_mut() {
-                Some(chunk) if chunk.len() < CHUNK => chunk.push(fresh),
+                Some(chunk) if chunk.len() < most => chunk.push(fresh),
                 _ => {
-                    let mut chunk = Vec::with_capacity(CHUNK.min(self.capacity - self.len));
+                    let mut chunk = Vec::with_capacity(most.min(self.capacity - self.len));
                     chunk.push(fresh);
                     self.chunks.push(chunk);
                 }
@@ -298,12 +324,12 @@ impl<T: Entry> Shard<T> {
         let mut base = 0;
         let mut chunks = self.chunks.iter_mut();
         while let Some(&at) = wanted.peek() {
-            let chunk = (at >> CHUNK_BITS) as usize;
+            let (chunk, _) = Slot::<T>::place(at);
             let Some(entries) = chunks.nth(chunk - base) else { break };
             base = chunk + 1;
             let (mut rest, mut start) = (entries.as_mut_slice(), 0);
-            while let Some(at) = wanted.next_if(|at| (at >> CHUNK_BITS) as usize == chunk) {
-                let offset = (at as usize & (CHUNK - 1)) - start;
+            while let Some(at) = wanted.next_if(|at| Slot::<T>::place(*at).0 == chunk) {
+                let offset = Slot::<T>::place(at).1 - start;
                 let Some((slot, after)) = rest.split_at_mut(offset).1.split_first_mut() else {
                     break;
                 };
@@ -323,7 +349,38 @@ fn fingerprint(key: Key) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use super::Slot;
+    use super::*;
+
+    struct Wide([u64; 38]);
+
+    impl Entry for Wide {
+        type Residue = ();
+
+        fn fresh(key: Key, _: Timestamp, _: Option<()>) -> Self {
+            Self([key.0; 38])
+        }
+
+        fn residue(&self, _: Timestamp) -> Option<((), Timestamp)> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_is_fetched_early_is_the_entry() {
+        let mut shard = Shard::<Wide>::new(2000);
+        for n in 0..2000 {
+            shard.slot_of(Key(n), Timestamp::EPOCH, &[]);
+        }
+        let right = |n: &u64| {
+            let at = shard.find(Key(*n)).map(|at| slot(&shard.chunks, at));
+            let near = shard.near(Key(*n));
+            at.map(|slot| std::ptr::from_ref(slot).addr()) == near.map(|near| near.first)
+        };
+        // Another key with the same six bits may stand nearer.
+        assert!((0..2000).filter(right).count() > 1900);
+        assert!((2000..4000).filter(|n| shard.near(Key(*n)).is_none()).count() > 1800);
+        assert!(shard.get(Key(7)).is_some_and(|entry| entry.0 == [7; 38]));
+    }
 
     #[test]
     fn an_entry_costs_at_most_24_bytes_more() {
