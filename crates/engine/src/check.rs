@@ -31,7 +31,7 @@ impl Engine {
         let near = [self.clients.near(who.client), networks.near(who.network)];
         near.into_iter().flatten().for_each(Near::fetch);
         let around = self.memory.surroundings(&facts, who.client, who.network);
-        let (decision, note) = self.clients.with(who.client, now, |client| {
+        let (mut decision, note) = self.clients.with(who.client, now, |client| {
             let idle = client.seen(&who, now);
             let note = self.memory.observe(&mut client.profile, &facts, &around);
             let features = extract(&client.profile, &facts, &around);
@@ -44,7 +44,11 @@ impl Engine {
         });
         self.memory.note(now, note);
         self.counters.decided(&decision);
-        self.remember_unknown(decision, request, &facts)
+        if !facts.route.settled && (decision.allowed || decision.shadow) {
+            // Kept until the outcome says whether there is such a route.
+            decision.ticket.pending = self.paths.put(request.method, request.path);
+        }
+        decision
     }
 
     /// Holds the request against its learned limit and every static rule, all or nothing.
@@ -83,19 +87,6 @@ impl Engine {
             }
         }
         held
-    }
-
-    /// Keeps the path of a route yet unknown until its outcome says whether it exists.
-    fn remember_unknown(
-        &self,
-        mut decision: Decision,
-        request: &Request<'_>,
-        facts: &Facts,
-    ) -> Decision {
-        if !facts.route.settled && (decision.allowed || decision.shadow) {
-            decision.ticket.pending = self.paths.put(request.method, request.path);
-        }
-        decision
     }
 }
 

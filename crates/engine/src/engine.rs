@@ -109,9 +109,9 @@ impl Engine {
     pub fn outcome(&self, ticket: &Ticket, outcome: &Outcome, now: Timestamp) {
         self.release(ticket);
         self.counters.outcome();
-        if let Some((method, path)) = self.paths.take(ticket.pending) {
-            self.memory.learn_route(method, &path, outcome.status);
-        }
+        self.paths.take(ticket.pending, |method, path| {
+            self.memory.learn_route(method, path, outcome.status);
+        });
         let (expected, usual) = self.memory.expected(ticket.trace.route, ticket.known, now);
         // A client that was evicted meanwhile is not brought back for an outcome.
         let weight = self.clients.update(ticket.client, |client| {

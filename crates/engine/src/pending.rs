@@ -14,17 +14,21 @@ const PERMITS: usize = 65_536;
 /// Longer paths are not remembered: no template is that long.
 const MAX_PATH: usize = 512;
 
-type Path = (Method, String);
+/// Room for most paths: a slot keeps its text, so that its memory is allocated once.
+const USUAL_PATH: usize = 64;
+
+/// A path that waits, and its text; `None` when it was taken.
+type Path = (Option<Method>, String);
 
 /// Paths of routes yet unknown.
 pub(crate) struct Paths {
     next: AtomicU32,
-    slots: Box<[Mutex<Option<Path>>]>,
+    slots: Box<[Mutex<Path>]>,
 }
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { next: AtomicU32::new(0), slots: (0..PATHS).map(|_| Mutex::new(None)).collect() }
+        Self { next: AtomicU32::new(0), slots: (0..PATHS).map(|_| Mutex::default()).collect() }
     }
 }
 
@@ -36,17 +40,18 @@ impl Paths {
         }
         let slot = self.next.fetch_add(1, Ordering::Relaxed) as usize % PATHS;
         let mut held = self.slots[slot].lock();
-        let mut text = held.take().map_or_else(String::new, |(_, text)| text);
-        text.clear();
-        text.push_str(path);
-        *held = Some((method, text));
+        held.0 = Some(method);
+        held.1.clear();
+        held.1.reserve(path.len().max(USUAL_PATH));
+        held.1.push_str(path);
         u16::try_from(slot + 1).unwrap_or(0)
     }
 
-    /// Takes a path out, once.
-    pub(crate) fn take(&self, number: u16) -> Option<Path> {
+    /// Takes a path out, once, and shows it to `f`.
+    pub(crate) fn take<R>(&self, number: u16, f: impl FnOnce(Method, &str) -> R) -> Option<R> {
         let slot = usize::from(number).checked_sub(1)?;
-        self.slots.get(slot)?.lock().take()
+        let mut held = self.slots.get(slot)?.lock();
+        Some(f(held.0.take()?, &held.1))
     }
 }
 
@@ -102,10 +107,11 @@ mod tests {
     fn a_path_is_taken_once() {
         let paths = Paths::default();
         let number = paths.put(Method::Get, "/a");
-        assert_eq!(paths.take(number), Some((Method::Get, "/a".into())));
-        assert_eq!(paths.take(number), None);
-        assert_eq!(paths.take(0), None);
-        assert_eq!(paths.take(u16::MAX), None);
+        let take = |number| paths.take(number, |method, path| (method, path.to_owned()));
+        assert_eq!(take(number), Some((Method::Get, "/a".into())));
+        assert_eq!(take(number), None);
+        assert_eq!(take(0), None);
+        assert_eq!(take(u16::MAX), None);
         assert_eq!(paths.put(Method::Get, &"x".repeat(1000)), 0);
     }
 
