@@ -1,7 +1,7 @@
 //! What one request says by itself, worked out once, before any profile is touched.
 
 use crate::agent::{AgentKind, fingerprint};
-use crate::path::{Target, read, referer_page};
+use crate::path::{Target, referer_page};
 use crate::record::{Method, Request};
 use crate::routes::{Route, RouteTable};
 use tidegate_limiter::Timestamp;
@@ -34,10 +34,9 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Works out the facts of a request.
+    /// Works out the facts of a request whose target was read.
     #[must_use]
-    pub fn of(request: &Request<'_>, routes: &RouteTable, reputation: i8) -> Self {
-        let target = read(request.path);
+    pub fn of(request: &Request<'_>, target: Target, routes: &RouteTable, reputation: i8) -> Self {
         Self {
             time: request.time,
             method: request.method,

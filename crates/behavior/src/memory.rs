@@ -5,7 +5,7 @@ use crate::facts::Facts;
 use crate::groups::{Groups, Note, Ratios};
 use crate::math::ln_1p;
 use crate::network::Network;
-use crate::path::Kind;
+use crate::path::{Kind, Target};
 use crate::profile::Profile;
 use crate::record::{Method, Outcome, Request};
 use crate::routes::{RouteId, RouteTable};
@@ -41,10 +41,10 @@ impl Memory {
         }
     }
 
-    /// The facts of a request.
+    /// The facts of a request whose target was read.
     #[must_use]
-    pub fn facts(&self, request: &Request<'_>, reputation: i8) -> Facts {
-        Facts::of(request, &self.routes, reputation)
+    pub fn facts(&self, request: &Request<'_>, target: Target, reputation: i8) -> Facts {
+        Facts::of(request, target, &self.routes, reputation)
     }
 
     /// What is remembered of each network.

@@ -33,7 +33,11 @@ impl<const W: usize> Distinct<W> {
     #[allow(clippy::cast_precision_loss)]
     #[inline]
     fn zeros(&self) -> f32 {
-        let ones: u32 = self.0.iter().map(|word| word.count_ones()).sum();
+        // Two words at a time: counting is a dozen instructions where the CPU is an old one.
+        let pairs = self.0.chunks(2);
+        let ones: u32 = pairs
+            .map(|pair| pair.iter().fold(0u64, |sum, w| sum << 32 | u64::from(*w)).count_ones())
+            .sum();
         // Half a zero stands for none: a full bitmap says "at least this many".
         (Self::BITS - ones as f32).max(0.5)
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tidegate_behavior::extract::extract;
 use tidegate_behavior::facts::Facts;
 use tidegate_behavior::memory::Trace;
-use tidegate_behavior::{Features, Request};
+use tidegate_behavior::{Features, Request, path};
 use tidegate_limiter::{Admission, Near, Quota, Timestamp};
 use tidegate_models::Model;
 
@@ -27,9 +27,10 @@ impl Engine {
         let networks = self.memory.networks();
         self.clients.prefetch_index(who.client);
         networks.prefetch_index(who.network);
-        let facts = self.memory.facts(request, snapshot.reputation(request));
+        let target = path::read(request.path);
         let near = [self.clients.near(who.client), networks.near(who.network)];
         near.into_iter().flatten().for_each(Near::fetch);
+        let facts = self.memory.facts(request, target, snapshot.reputation(request));
         let around = self.memory.surroundings(&facts, who.client, who.network);
         let (mut decision, note) = self.clients.with(who.client, now, |client| {
             let idle = client.seen(&who, now);
