@@ -86,7 +86,6 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::DENIED_SHARE] = shares.denied;
     x[i::PERSISTENCE] = shares.persisted;
     x[i::PAYLOAD] = shares.payload;
-    x[i::DEPTH] = shares.depth;
 
     x[i::REPUTATION] = f32::from(facts.reputation);
     x[i::AGENT_KIND] = f32::from(profile.agent_kind() as u8);
@@ -101,19 +100,24 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
 
     let (hour_span, minute_span) = site.span;
     let usual = |group: &GroupView| group.hour * minute_span / hour_span;
+    // A surge is what others do: nobody is a crowd alone, and whoever asks for what is rarely
+    // asked for must not look like one.
+    let own = minute * profile.voice();
+    let others = |group: &GroupView| (group.minute - own).max(0.0);
     let site_usual = usual(&site.group).max(1e-3);
-    let agent_share = (around.agent.minute + 0.5) / (site.group.minute + 8.0);
+    let agent_share = (others(&around.agent) + 0.5) / (others(&site.group) + 8.0);
     let agent_usual = (usual(&around.agent) + 0.5) / (site_usual + 8.0);
     x[i::AGENT_SURGE] = log2(agent_share.max(1e-6) / agent_usual.max(1e-6));
     x[i::AGENT_NEWCOMERS] = around.agent.newcomers;
     x[i::AGENT_ERROR_EXCESS] = (around.agent.ratios.error - site.group.ratios.error)
         * (around.agent.outcomes / (around.agent.outcomes + 8.0));
-    x[i::ROUTE_SURGE] = surge(around.route.minute, usual(&around.route));
+    x[i::ROUTE_SURGE] = surge(others(&around.route), usual(&around.route));
     x[i::ROUTE_NEWCOMERS] = around.route.newcomers;
     x[i::ROUTE_ERROR_RATIO] = around.route.ratios.error;
-    x[i::SITE_SURGE] = surge(site.group.minute, site_usual);
+    x[i::SITE_SURGE] = surge(others(&site.group), site_usual);
     x[i::SITE_NEWCOMERS] = site.group.newcomers;
-    x[i::SITE_SHARE] = minute / site.group.minute.max(minute + 8.0);
+    x[i::SITE_SHARE] = minute / site.load.max(minute + 8.0);
+    x[i::PACE] = (ln_1p(minute) - site.pace) * std::f32::consts::LOG2_E;
 
     for value in &mut x {
         // Nothing above divides by zero, but a model must never meet what is not a number.

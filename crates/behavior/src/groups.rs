@@ -44,6 +44,11 @@ pub enum Note {
         asset: bool,
         /// Bits of surprise of the route, and of the step from the route before.
         surprise: (f32, f32),
+        /// What this client's requests still say about everybody, 0..1: see
+        /// [`Profile::voice`](crate::profile::Profile::voice).
+        weight: f32,
+        /// ln(1 + the client's requests of the last minute).
+        pace: f32,
     },
     /// An outcome was learned.
     Outcome {
@@ -69,7 +74,7 @@ pub struct Ratios {
     pub auth: f32,
     /// 404, 405 and 410.
     pub missing: f32,
-    /// 5xx.
+    /// 5xx, over the last minute: the others are over ten.
     pub server: f32,
 }
 
@@ -87,6 +92,7 @@ struct Group {
     auth: AtomicF32,
     missing: AtomicF32,
     server: AtomicF32,
+    recent: AtomicF32,
     latency: AtomicF32,
     timed: AtomicF32,
 }
@@ -109,14 +115,15 @@ impl AtomicF32 {
     }
 }
 
-/// A group's numbers at one moment.
+/// A group's numbers at one moment. Requests count by the weight of their clients, so that one
+/// busy client is no crowd and what it asks for does not become usual.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GroupView {
-    /// Requests, decayed over a minute.
+    /// Weight of requests, decayed over a minute.
     pub minute: f32,
-    /// Requests, decayed over an hour.
+    /// Weight of requests, decayed over an hour.
     pub hour: f32,
-    /// Share of requests of the last ten minutes that came from new clients.
+    /// Share of the weight of the last ten minutes that came from new clients.
     pub newcomers: f32,
     /// Weight of the outcomes behind the ratios.
     pub outcomes: f32,
@@ -136,8 +143,9 @@ impl Group {
         let dt = seconds(now - before);
         self.at.store(now, Ordering::Relaxed);
         let minute = decay(dt, MINUTE);
-        // An outage slows everybody down within seconds, so what is usual must follow as quickly.
-        for count in [&self.minute, &self.latency, &self.timed] {
+        // An outage fails or slows everybody within seconds, so what is usual must follow as
+        // quickly: else those who try again look like its cause.
+        for count in [&self.minute, &self.server, &self.recent, &self.latency, &self.timed] {
             count.scale(minute);
         }
         self.hour.scale(decay(dt, HOUR));
@@ -149,25 +157,25 @@ impl Group {
             &self.error,
             &self.auth,
             &self.missing,
-            &self.server,
         ] {
             count.scale(ten);
         }
     }
 
-    fn request(&self, now: u64, newcomer: bool) {
+    fn request(&self, now: u64, newcomer: bool, weight: f32) {
         self.advance(now);
-        self.minute.add(1.0);
-        self.hour.add(1.0);
-        self.ten_minutes.add(1.0);
+        self.minute.add(weight);
+        self.hour.add(weight);
+        self.ten_minutes.add(weight);
         if newcomer {
-            self.newcomers.add(1.0);
+            self.newcomers.add(weight);
         }
     }
 
     fn outcome(&self, now: u64, status: u16, weight: f32, latency: Option<f32>) {
         self.advance(now);
         self.outcomes.add(weight);
+        self.recent.add(weight);
         if (400..500).contains(&status) && status != 429 {
             self.error.add(weight);
         }
@@ -206,7 +214,7 @@ impl Group {
             error: self.error.get() / weight,
             auth: self.auth.get() / weight,
             missing: self.missing.get() / weight,
-            server: self.server.get() / weight,
+            server: self.server.get() / self.recent.get().max(1e-3),
         };
         let timed = self.timed.get();
         if timed > 0.5 {
@@ -243,8 +251,12 @@ pub struct Groups {
     agents: Box<[AgentSlot]>,
     site: Group,
     first: AtomicU64,
+    /// Requests of the last minute, whoever sent them: the site's load.
+    load: AtomicF32,
+    loaded_at: AtomicU64,
     assets: AtomicF32,
     surprise: [AtomicF32; 2],
+    pace: AtomicF32,
     leaving: Box<[AtomicF32]>,
     pairs: Box<[AtomicF32]>,
     transitions: AtomicU32,
@@ -261,8 +273,11 @@ impl Default for Groups {
                 .collect(),
             site: Group::default(),
             first: AtomicU64::new(0),
+            load: AtomicF32::default(),
+            loaded_at: AtomicU64::new(0),
             assets: AtomicF32::default(),
             surprise: [AtomicF32::default(), AtomicF32::default()],
+            pace: AtomicF32::default(),
             leaving: (0..MAX_ROUTES).map(|_| AtomicF32::default()).collect(),
             pairs: (0..PAIRS).map(|_| AtomicF32::default()).collect(),
             transitions: AtomicU32::new(0),
@@ -275,12 +290,16 @@ impl Default for Groups {
 pub struct SiteView {
     /// Its counts and ratios.
     pub group: GroupView,
+    /// Requests of the last minute, decayed, each counted as one.
+    pub load: f32,
     /// How much of an hour, and of a minute, was seen: seconds that decayed counts stand for.
     pub span: (f32, f32),
     /// Share of requests for assets, 0..1.
     pub assets: f32,
     /// Mean bits of surprise of a route (the entropy of the mix), and of a step between two.
     pub surprise: (f32, f32),
+    /// Mean of a client's ln(1 + requests of the last minute).
+    pub pace: f32,
 }
 
 impl Groups {
@@ -308,9 +327,11 @@ impl Groups {
         let age = seconds(now.as_nanos().saturating_sub(first)).max(1.0);
         SiteView {
             group: self.site.view(now.as_nanos()),
+            load: self.load.get(),
             span: (span(age, HOUR), span(age, MINUTE)),
             assets: self.assets.get(),
             surprise: (self.surprise[0].get(), self.surprise[1].get()),
+            pace: self.pace.get(),
         }
     }
 
@@ -381,6 +402,7 @@ impl Groups {
             &group.auth,
             &group.missing,
             &group.server,
+            &group.recent,
             &group.latency,
             &group.timed,
         ] {
@@ -394,18 +416,22 @@ impl Groups {
             self.first.store(now, Ordering::Relaxed);
         }
         match *note {
-            Note::Request { route, previous, agent, newcomer, asset, surprise } => {
-                self.site.request(now, newcomer);
-                self.routes[usize::from(route) % MAX_ROUTES].request(now, newcomer);
-                self.agent_slot_for(agent, now).group.request(now, newcomer);
+            Note::Request { route, previous, agent, newcomer, asset, surprise, weight, pace } => {
+                let before = self.loaded_at.fetch_max(now, Ordering::Relaxed);
+                self.load.scale(decay(seconds(now.saturating_sub(before)), MINUTE));
+                self.load.add(1.0);
+                self.site.request(now, newcomer, weight);
+                self.routes[usize::from(route) % MAX_ROUTES].request(now, newcomer, weight);
+                self.agent_slot_for(agent, now).group.request(now, newcomer, weight);
                 let seen = self.site.hour.get();
-                let pace = 1.0 / seen.clamp(1.0, 4096.0);
-                let towards = |mean: &AtomicF32, x: f32| mean.add((x - mean.get()) * pace);
+                let step = weight / seen.clamp(1.0, 4096.0);
+                let towards = |mean: &AtomicF32, x: f32| mean.add((x - mean.get()) * step);
                 towards(&self.assets, f32::from(u8::from(asset)));
                 towards(&self.surprise[0], surprise.0);
+                towards(&self.pace, pace);
                 if previous != 0 {
                     towards(&self.surprise[1], surprise.1);
-                    self.step(previous, route);
+                    self.step(previous, route, weight);
                 }
             }
             Note::Outcome { route, agent, status, weight, latency } => {
@@ -418,9 +444,9 @@ impl Groups {
         }
     }
 
-    fn step(&self, previous: RouteId, route: RouteId) {
-        self.pairs[pair_slot(previous, route)].add(1.0);
-        self.leaving[usize::from(previous) % MAX_ROUTES].add(1.0);
+    fn step(&self, previous: RouteId, route: RouteId, weight: f32) {
+        self.pairs[pair_slot(previous, route)].add(weight);
+        self.leaving[usize::from(previous) % MAX_ROUTES].add(weight);
         // Old habits fade: all counts are halved every 65 536 steps.
         if self.transitions.fetch_add(1, Ordering::Relaxed) % 65_536 == 65_535 {
             for count in self.pairs.iter().chain(&self.leaving) {
@@ -472,6 +498,8 @@ mod tests {
             newcomer: false,
             asset: false,
             surprise: (1.0, 1.0),
+            weight: 1.0,
+            pace: 0.0,
         }
     }
 

@@ -77,6 +77,8 @@ impl Memory {
             newcomer: profile.is_newcomer(facts.time),
             asset: facts.target.kind == Kind::Asset,
             surprise,
+            weight: profile.voice(),
+            pace: ln_1p(profile.counts[1]),
         }
     }
 
@@ -101,7 +103,8 @@ impl Memory {
             error: towards(view.ratios.error, site.ratios.error),
             auth: towards(view.ratios.auth, site.ratios.auth),
             missing: towards(view.ratios.missing, site.ratios.missing),
-            server: towards(view.ratios.server, site.ratios.server),
+            // When the whole site fails, no route was expected to do better.
+            server: towards(view.ratios.server, site.ratios.server).max(site.ratios.server),
         };
         (ratios, view.latency)
     }

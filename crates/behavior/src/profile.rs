@@ -40,7 +40,6 @@ pub(crate) struct Shares {
     pub surprise: f32,
     pub step: f32,
     pub payload: f32,
-    pub depth: f32,
 }
 
 /// Outcomes, decayed over ten minutes, beside what the same routes give everybody.
@@ -174,6 +173,13 @@ impl Profile {
         now.as_secs() < u64::from(self.told_to_wait_until)
     }
 
+    /// How much one more request of this client says about everybody, 0..1: the weight falls as
+    /// its own requests pile up, so that a client counts by its presence more than by its volume.
+    #[must_use]
+    pub fn voice(&self) -> f32 {
+        20.0 / (20.0 + self.counts[2])
+    }
+
     /// How many requests of one client may still teach the others: the weight falls as its own
     /// outcomes pile up, so that nobody's errors become what is normal.
     #[must_use]
@@ -220,7 +226,6 @@ impl Profile {
         towards(&mut shares.persisted, flag(persisted));
         towards(&mut shares.surprise, surprise.0);
         towards(&mut shares.step, surprise.1);
-        towards(&mut shares.depth, f32::from(facts.target.depth));
         #[allow(clippy::cast_precision_loss)]
         towards(&mut shares.payload, ln_1p(facts.payload as f32));
 

@@ -4,7 +4,7 @@
 //! what is unknown has the neutral value that its row states, so a model never meets a NaN.
 
 /// The version of this table; it changes whenever a row is added, removed or redefined.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// One row of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -84,16 +84,16 @@ schema! {
     43 NETWORK_CLIENTS "network_clients" "ln(1 + distinct clients of the same network over 10 minutes)" "active clients in the same network";
     44 NETWORK_RATE "network_rate" "requests over the last minute from the same network, as requests a minute" "traffic of the same network";
     45 NETWORK_ERROR_EXCESS "network_error_excess" "share of 4xx of the network above the routes' own, −1..1" "errors of the same network";
-    46 AGENT_SURGE "agent_surge" "log2 of the fingerprint's share of the site's requests over a minute against an hour" "a sudden crowd of the same fingerprint";
-    47 AGENT_NEWCOMERS "agent_newcomers" "share of the fingerprint's requests that come from new clients, 0..1" "many new clients look alike";
+    46 AGENT_SURGE "agent_surge" "log2 of the fingerprint's share of the site's clients but this one over a minute against an hour" "a sudden crowd of the same fingerprint";
+    47 AGENT_NEWCOMERS "agent_newcomers" "share of the fingerprint's clients that are new, 0..1" "many new clients look alike";
     48 AGENT_ERROR_EXCESS "agent_error_excess" "share of 4xx of the fingerprint above the routes' own, −1..1" "errors of the same fingerprint";
-    49 ROUTE_SURGE "route_surge" "log2 of the route's rate over a minute against an hour" "a sudden rush on the route";
-    50 ROUTE_NEWCOMERS "route_newcomers" "share of the route's requests that come from new clients, 0..1" "many new clients on the route";
+    49 ROUTE_SURGE "route_surge" "log2 of the route's clients but this one over a minute against an hour" "a sudden rush on the route";
+    50 ROUTE_NEWCOMERS "route_newcomers" "share of the route's clients that are new, 0..1" "many new clients on the route";
     51 ROUTE_ERROR_RATIO "route_error_ratio" "share of 4xx of the route lately, 0..1" "the route fails often for everybody";
-    52 SITE_SURGE "site_surge" "log2 of the site's rate over a minute against an hour" "a rush on the whole site";
-    53 SITE_NEWCOMERS "site_newcomers" "share of the site's requests that come from new clients, 0..1" "many new clients on the site";
+    52 SITE_SURGE "site_surge" "log2 of the site's clients but this one over a minute against an hour" "a rush on the whole site";
+    53 SITE_NEWCOMERS "site_newcomers" "share of the site's clients that are new, 0..1" "many new clients on the site";
     54 SITE_SHARE "site_share" "this client's share of the site's requests over a minute, 0..1" "takes much of the site's capacity";
-    55 DEPTH "depth" "path segments, mean" "depth of the paths";
+    55 PACE "pace" "log2 of the client's requests over the last minute against what is usual of a client here" "far busier than other clients";
 }
 
 /// The position of the feature with this name.
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn constants_point_at_their_rows() {
         assert_eq!(SCHEMA[index::RATE_10S].name, "rate_10s");
-        assert_eq!(SCHEMA[index::DEPTH].name, "depth");
-        assert_eq!(index::DEPTH, COUNT - 1);
+        assert_eq!(SCHEMA[index::PACE].name, "pace");
+        assert_eq!(index::PACE, COUNT - 1);
     }
 }

@@ -39,10 +39,10 @@ impl Default for Params {
     fn default() -> Self {
         Self {
             trees: 96,
-            depth: 5,
-            learning_rate: 0.1,
+            depth: 6,
+            learning_rate: 0.2,
             l2: 1.0,
-            min_leaf_weight: 2.0,
+            min_leaf_weight: 10.0,
             bins: 48,
             held_out: 0.25,
             seed: 0,

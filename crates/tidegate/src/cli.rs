@@ -55,12 +55,9 @@ pub(crate) struct TrainArgs {
     /// Train the plain logistic baseline instead of boosted trees.
     #[arg(long)]
     pub(crate) logistic: bool,
-    /// How often to simulate every scenario, each time on a site of its own.
-    #[arg(long, default_value_t = 60)]
+    /// How often to simulate every scenario, each time on a site of its own, for 2 to 45 minutes.
+    #[arg(long, default_value_t = 140)]
     pub(crate) rounds: u64,
-    /// Minutes of traffic a run; a third of the runs take a fifth of that, a third twice as much.
-    #[arg(long, default_value_t = 10)]
-    pub(crate) minutes: u32,
     /// The first site's seed. Below 1000000 it overlaps with what `evaluate` uses.
     #[arg(long, default_value_t = tidegate_lab::train::FIRST_TRAINING_SEED)]
     pub(crate) seed: u64,
@@ -68,7 +65,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = 96)]
     pub(crate) trees: usize,
     /// How deep a tree may become.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 6)]
     pub(crate) depth: usize,
 }
 

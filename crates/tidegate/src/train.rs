@@ -3,12 +3,12 @@
 use crate::cli::TrainArgs;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, WrapErr};
-use tidegate_lab::train::{Plan, collect, logistic, simulated, trees};
+use tidegate_lab::train::{Plan, collect, logistic, trees};
 use tidegate_models::train::Params;
 
 pub(crate) fn run(args: &TrainArgs) -> miette::Result<()> {
     let params = Params { trees: args.trees, depth: args.depth, ..Params::default() };
-    let plan = Plan { seed: args.seed, rounds: args.rounds, minutes: args.minutes, params };
+    let plan = Plan { seed: args.seed, rounds: args.rounds, params };
     let bar = progress_bar("simulating");
     let set = collect(&plan, |done, total| {
         bar.set_length(total);
@@ -16,21 +16,21 @@ pub(crate) fn run(args: &TrainArgs) -> miette::Result<()> {
     });
     bar.finish_and_clear();
     let abusive = set.labels.iter().filter(|label| **label).count();
-    println!(
-        "{} rows, {abusive} of them abusive, from about {} hours of simulated traffic",
-        set.len(),
-        simulated(&plan).as_secs() / 3600
-    );
     let model =
         if args.logistic { logistic(&set, &plan) } else { trees(&set, &plan) }.into_diagnostic()?;
     let about = format!(
-        "trained on simulated traffic: {} rounds of all scenarios from seed {}, about {} minutes each",
-        plan.rounds, plan.seed, plan.minutes
+        "trained on simulated traffic: {} rounds of all scenarios from seed {}",
+        plan.rounds, plan.seed
     );
     let bytes = tidegate_models::file::save(&model, &about).into_diagnostic()?;
     std::fs::write(&args.out, &bytes)
         .into_diagnostic()
         .wrap_err_with(|| format!("cannot write {}", args.out.display()))?;
+    println!(
+        "{} rows, {abusive} of them abusive, from {} hours of simulated traffic",
+        set.len(),
+        plan.simulated().as_secs() / 3600
+    );
     println!("{}: {} bytes", args.out.display(), bytes.len());
     Ok(())
 }

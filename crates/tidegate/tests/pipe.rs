@@ -32,7 +32,7 @@ fn a_closed_pipe_ends_every_command_quietly() {
         &["simulate", "--scenario", "quiet", "--minutes", "1", "--out", &out],
         &["bench", "--clients", "1000", "--seconds", "1"],
         &["evaluate", "--seeds", "1", "--minutes", "1", "--scenario", "quiet"],
-        &["train", "--rounds", "1", "--minutes", "1", "--trees", "1", "--out", &model],
+        &["train", "--rounds", "1", "--trees", "1", "--out", &model],
         &["demo", "--seconds", "3"],
     ] {
         let output = unread(args);

@@ -25,7 +25,9 @@ impl Family for Integration {
         loop {
             let place = if stage.dice.chance(0.7) { Place::Hosting } else { Place::Home };
             let kind = match stage.dice.below(12) {
-                0 => AgentKind::Browser,
+                // Who borrows a browser's name without saying who it is can't be told from a
+                // scraper: operators list such partners by address.
+                0 if stage.site.names_credentials => AgentKind::Browser,
                 1 => AgentKind::App,
                 _ => AgentKind::Tool,
             };
@@ -33,7 +35,7 @@ impl Family for Integration {
             if stage.dice.chance(0.08) {
                 client.agent = Arc::default();
             }
-            if stage.dice.chance(0.65) {
+            if stage.dice.chance(0.65) || kind == AgentKind::Browser {
                 stage.give_credential(&mut client);
             } else if stage.dice.chance(0.4) {
                 client.user = stage.user();
