@@ -93,7 +93,7 @@ impl Engine {
 
 /// A client without a credential earns its full limit no sooner than this, seconds: good requests
 /// alone are quickly made.
-const TRUST_SECONDS: f32 = 300.0;
+const TRUST_SECONDS: f32 = 120.0;
 
 /// What the learned side says: how the client is limited, and why.
 pub(crate) struct Learned<'a> {
