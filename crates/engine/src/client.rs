@@ -30,7 +30,7 @@ impl std::fmt::Display for Name {
 /// Everything that is kept of one client.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// Its address as one of IPv6, for people; zeros when it was named otherwise.
+    /// Its address as one of IPv6, for people; `NOWHERE` when it was named otherwise.
     address: [u8; 16],
     /// What it did.
     pub profile: Profile,
@@ -44,6 +44,9 @@ pub(crate) struct Client {
     pub limit_per_min: f32,
 }
 
+/// Stands for no address: a multicast one, which nobody can send from (`::` may be in a log).
+const NOWHERE: [u8; 16] = [0xff; 16];
+
 // With the store's header five cache lines.
 const _: () = assert!(size_of::<Client>() <= 304, "a million of these are kept");
 
@@ -53,7 +56,7 @@ impl Client {
         self.address = match name {
             Name::Address(IpAddr::V4(v4)) => v4.to_ipv6_mapped().octets(),
             Name::Address(IpAddr::V6(v6)) => v6.octets(),
-            Name::Credential(_) | Name::Nobody => [0; 16],
+            Name::Credential(_) | Name::Nobody => NOWHERE,
         };
     }
 
@@ -61,7 +64,7 @@ impl Client {
     pub(crate) fn name(&self, key: Key) -> Name {
         match self.address {
             _ if self.profile.credentialed() => Name::Credential(key.0),
-            address if address == [0; 16] => Name::Nobody,
+            NOWHERE => Name::Nobody,
             address => Name::Address(canonical(IpAddr::V6(Ipv6Addr::from(address)))),
         }
     }
@@ -77,7 +80,7 @@ impl Entry for Client {
 
     fn fresh(_key: Key, now: Timestamp, residue: Option<Penalty>) -> Self {
         Self {
-            address: [0; 16],
+            address: NOWHERE,
             profile: Profile::new(now),
             standing: residue.map_or_else(Standing::default, Standing::penalised),
             bucket: Bucket::default(),
@@ -88,5 +91,24 @@ impl Entry for Client {
 
     fn residue(&self, now: Timestamp) -> Option<(Penalty, Timestamp)> {
         self.standing.penalty(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_told_from_none() {
+        let key = Key(7);
+        let mut client = Client::fresh(key, Timestamp::from_secs(1), None);
+        assert_eq!(client.name(key), Name::Nobody);
+        for address in ["::", "::1", "0.0.0.0", "192.0.2.1", "2001:db8::"] {
+            let name = Name::Address(address.parse().unwrap());
+            client.named(name);
+            assert_eq!(client.name(key), name);
+        }
+        client.named(Name::Nobody);
+        assert_eq!(client.name(key), Name::Nobody);
     }
 }

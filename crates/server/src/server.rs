@@ -5,7 +5,7 @@ use crate::config::{Listen, Resolved};
 use crate::proxy::Proxy;
 use crate::reload::{self, Reloader};
 use crate::shared::{Live, Shared};
-use crate::slow::{Patient, Streams};
+use crate::slow::{PROBES, Patient, Streams};
 use crate::tls::{TlsError, server_config};
 use crate::upstream::Upstream;
 use hyper::service::service_fn;
@@ -314,7 +314,9 @@ impl Front {
     }
 
     async fn connection(self, stream: TcpStream, peer: SocketAddr, slot: Arc<Slot>) {
+        // Neither is worth a connection: without them it is slower, or dies later.
         let _ = stream.set_nodelay(true);
+        let _ = PROBES.arm(&stream);
         let stream = Patient::new(stream, self.idle_timeout);
         match self.tls.clone() {
             None => self.serve(stream, peer, slot).await,

@@ -2,8 +2,10 @@
 //!
 //! Three places can wait for a client to read. A full socket is seen by [`Patient`]. In HTTP/2 the
 //! socket may be free and a stream's window closed (RFC 9113 §5.2): that is seen by [`Streams`],
-//! which also tells when a connection has had no stream for long.
+//! which also tells when a connection has had no stream for long. A tunnel may be silent for hours;
+//! whether its peers still exist is asked by the system, see [`PROBES`].
 
+use socket2::{SockRef, TcpKeepalive};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,7 +14,33 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+
+/// How the system asks whether a silent peer still exists.
+pub(crate) struct Probes {
+    /// Silence before the first question.
+    pub after: Duration,
+    pub every: Duration,
+    /// Questions without an answer until the connection is lost.
+    pub most: u32,
+}
+
+/// A peer that vanished without a word, its machine or its network gone, is noticed after two
+/// minutes of silence; the system's own default is two hours. A tunnel would hold its slot so long.
+pub(crate) const PROBES: Probes =
+    Probes { after: Duration::from_secs(60), every: Duration::from_secs(15), most: 4 };
+
+impl Probes {
+    /// Has the peer of `stream` probed.
+    pub(crate) fn arm(&self, stream: &TcpStream) -> io::Result<()> {
+        let settings = TcpKeepalive::new()
+            .with_time(self.after)
+            .with_interval(self.every)
+            .with_retries(self.most);
+        SockRef::from(stream).set_tcp_keepalive(&settings)
+    }
+}
 
 /// A connection whose writes fail once the peer has taken no byte for `idle`.
 pub(crate) struct Patient<S> {

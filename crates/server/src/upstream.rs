@@ -2,6 +2,7 @@
 
 use crate::body::RequestBody;
 use crate::config;
+use crate::slow::PROBES;
 use crate::tls::{TlsError, client_config};
 use http::StatusCode;
 use hyper_rustls::HttpsConnector;
@@ -21,6 +22,9 @@ impl Upstream {
         let mut http = HttpConnector::new();
         http.set_connect_timeout(Some(config.connect_timeout));
         http.set_nodelay(true);
+        http.set_keepalive(Some(PROBES.after));
+        http.set_keepalive_interval(Some(PROBES.every));
+        http.set_keepalive_retries(Some(PROBES.most));
         http.enforce_http(false);
         let tls = if config.scheme == http::uri::Scheme::HTTPS {
             client_config(config.tls_verify)?

@@ -286,3 +286,41 @@ async fn a_tunnel_counts_as_a_connection() {
     assert!(answer(&mut other).await.starts_with("HTTP/1.1 200"));
     gate.stop().await;
 }
+
+/// Whether the system probes a connection that has this port in this column of its table: 1 for
+/// our end, 2 for the peer's.
+#[cfg(target_os = "linux")]
+fn probed(column: usize, port: u16) -> bool {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().skip(1).any(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // 01 is an established connection, timer 02 the one of keep-alive.
+        fields[column].ends_with(&format!(":{port:04X}"))
+            && fields[3] == "01"
+            && fields[5].starts_with("02:")
+    })
+}
+
+/// A peer that vanished cannot be had on loopback; that it is asked about can.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn both_ends_of_a_silent_tunnel_are_probed() {
+    let silent = |upgrade: WebSocketUpgrade| async {
+        upgrade.on_upgrade(|mut socket| async move {
+            socket.recv().await;
+        })
+    };
+    let upstream = upstream(Router::new().route("/ws", any(silent))).await;
+    let gate = Gate::start(upstream, "").await;
+    let url = format!("ws://{}/ws", gate.proxy);
+    let (socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    // Data in flight has a timer of its own; a moment later there is none.
+    let both = async {
+        while !probed(1, gate.proxy.port()) || !probed(2, upstream.port()) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, both).await.expect("nobody asks whether the peers of a tunnel still exist");
+    drop(socket);
+    gate.stop().await;
+}
