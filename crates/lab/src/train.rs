@@ -2,6 +2,7 @@
 
 use crate::simulate::{Scenario, Traffic, generate};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tidegate_behavior::Features;
 use tidegate_behavior::schema::index;
@@ -23,7 +24,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { seed: FIRST_TRAINING_SEED, rounds: 140, params: Params::default() }
+        Self { seed: FIRST_TRAINING_SEED, rounds: 600, params: Params::default() }
     }
 }
 
@@ -39,7 +40,7 @@ const MOST_ROWS: usize = 160;
 /// How much all harmless rows together weigh against all abusive ones. Most scenarios hold an
 /// attack and most hours of a real site hold none, so the simulated share of abuse is too high for
 /// a probability that is to hold in production.
-const HARMLESS_WORTH: f64 = 20.0;
+const HARMLESS_WORTH: f64 = 25.0;
 
 /// The rows of one family of actors, from all runs.
 #[derive(Default)]
@@ -51,19 +52,55 @@ struct Rows {
 
 type Families = BTreeMap<&'static str, Rows>;
 
-/// Collects rows from simulated sites. `progress` is told of each run as it ends.
+/// Collects rows from simulated sites, on all cores. `progress` is told of each run as it ends.
+/// The rows and their order do not depend on how many cores there are.
 #[must_use]
 pub fn collect(plan: &Plan, mut progress: impl FnMut(u64, u64)) -> TrainingSet {
-    let mut families = Families::new();
     let runs = plan.runs();
-    for run in 0..runs {
-        let (scenario, minutes) = scene(run);
-        // A seed decides the site and its harmless visitors, so every run has its own.
-        let traffic = generate(scenario, plan.seed + run, minutes);
-        watch(&traffic, u32::try_from(run).unwrap_or(u32::MAX), &mut families);
-        progress(run + 1, runs);
-    }
+    let next = AtomicU64::new(0);
+    let (done, results) = std::sync::mpsc::channel();
+    let mut families = Families::new();
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            let (next, done) = (&next, done.clone());
+            scope.spawn(move || {
+                loop {
+                    let run = next.fetch_add(1, Ordering::Relaxed);
+                    if run >= runs {
+                        break;
+                    }
+                    let (scenario, minutes) = scene(run);
+                    // A seed decides the site and its harmless visitors, so every run has its own.
+                    let traffic = generate(scenario, plan.seed + run, minutes);
+                    let rows = watch(&traffic, u32::try_from(run).unwrap_or(u32::MAX));
+                    if done.send((run, rows)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(done);
+        let mut early = BTreeMap::new();
+        let mut merged = 0;
+        for (count, (run, rows)) in (1..).zip(results) {
+            early.insert(run, rows);
+            while let Some(rows) = early.remove(&merged) {
+                merge(&mut families, rows);
+                merged += 1;
+            }
+            progress(count, runs);
+        }
+    });
     balanced(families)
+}
+
+/// Adds the rows of the next run.
+fn merge(families: &mut Families, run: Families) {
+    for (name, Rows { abusive, rows }) in run {
+        let family = families.entry(name).or_default();
+        family.abusive = abusive;
+        family.rows.extend(rows);
+    }
 }
 
 /// The scenario of a run, and how many minutes it lasts.
@@ -78,7 +115,7 @@ fn scene(run: u64) -> (Scenario, u32) {
 /// Runs one simulation through an engine without a model and keeps rows at which something new
 /// may be learned: a client's 1st, 2nd, 3rd … request, ever more sparsely, so that one flood does
 /// not outweigh a thousand visitors.
-fn watch(traffic: &Traffic, run: u32, families: &mut Families) {
+fn watch(traffic: &Traffic, run: u32) -> Families {
     // The limiter's own denials depend on the model that is to be trained, so nothing is denied.
     let policy = Policy {
         mode: Mode::Shadow,
@@ -107,13 +144,12 @@ fn watch(traffic: &Traffic, run: u32, families: &mut Families) {
         }
         *count += 1;
     }
-    for (name, Rows { abusive, rows }) in kept {
-        let family = families.entry(name).or_default();
-        family.abusive = abusive;
+    for Rows { rows, .. } in kept.values_mut() {
         let stride = rows.len().div_ceil(MOST_ROWS).max(1);
-        let rows = rows.into_iter().step_by(stride);
-        family.rows.extend(rows.map(|(x, weight, run)| (x, weight * stride as f64, run)));
+        *rows = std::mem::take(rows).into_iter().step_by(stride).collect();
+        rows.iter_mut().for_each(|(_, weight, _)| *weight *= stride as f64);
     }
+    kept
 }
 
 /// Weighs families so that each is heard: by the square root of what it sent, for a botnet sends a
@@ -183,7 +219,7 @@ mod tests {
         let mut families = Families::new();
         for run in 5..10 {
             let (scenario, _) = scene(run);
-            watch(&generate(scenario, small.seed + run, 2), run as u32, &mut families);
+            merge(&mut families, watch(&generate(scenario, small.seed + run, 2), run as u32));
         }
         let most = families.values().map(|family| family.rows.len()).max().unwrap();
         assert!(most <= MOST_ROWS * 5, "{most} rows of one family in five runs");
