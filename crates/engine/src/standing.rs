@@ -12,6 +12,12 @@ use tidegate_limiter::{Key, Quota, Timestamp};
 const RISE: f32 = 0.35;
 /// A client with a long good record rises more slowly, but never more slowly than this.
 const RISE_PROVEN: f32 = 0.15;
+/// A client with a long good record takes at least this long, in seconds, to get most of the way
+/// (1 − 1/e) up to a high score. A busy integration sends ten requests in half a second; what half
+/// a second of a rush on the site says of it is one observation and not ten.
+const PROVEN_SECONDS: f32 = 10.0;
+/// From this many good requests on a record is a long one.
+const LONG_RECORD: f32 = 500.0;
 /// How far one request moves the smoothed risk towards a score below it.
 const FALL: f32 = 0.12;
 /// Thresholds are drawn anew for each client this often, seconds.
@@ -119,11 +125,7 @@ impl Standing {
         if idle_seconds > 0.0 {
             self.risk *= (-idle_seconds / forgive).exp2();
         }
-        let pace = if score > self.risk {
-            (RISE / (1.0 + self.good / 200.0)).max(RISE_PROVEN)
-        } else {
-            FALL
-        };
+        let pace = if score > self.risk { self.rise(idle_seconds) } else { FALL };
         self.risk += (score - self.risk) * pace;
 
         let bands = &policy.bands;
@@ -152,6 +154,13 @@ impl Standing {
             // Trust is lost ten times as quickly as it is won.
             self.good = (self.good - 10.0).max(0.0);
         }
+    }
+
+    /// How far a score above the risk moves it, `idle_seconds` after the request before.
+    fn rise(&self, idle_seconds: f32) -> f32 {
+        let by_requests = (RISE / (1.0 + self.good / 200.0)).max(RISE_PROVEN);
+        let patience = PROVEN_SECONDS * (self.good / LONG_RECORD).min(1.0);
+        if patience > 0.0 { by_requests.min(idle_seconds / patience) } else { by_requests }
     }
 
     /// The client's limit, and the action that it amounts to. `None` admits nothing. `trust` is
@@ -237,13 +246,32 @@ mod tests {
     }
 
     #[test]
+    fn a_proven_client_is_judged_by_the_clock() {
+        let policy = Adaptive::default();
+        let after = |record: f32, requests: u16, gap: f32| {
+            let mut standing = Standing { good: record, ..Standing::default() };
+            for _ in 0..requests {
+                standing.update(1.0, Key(7), gap, Timestamp::from_secs(1000), &policy);
+            }
+            standing.action
+        };
+        // A hundred requests a second for a fifth of a second, and for half a minute.
+        assert_eq!(after(1e4, 20, 0.01), Action::Allow);
+        assert_eq!(after(1e4, 3000, 0.01), Action::Block);
+        assert_eq!(after(0.0, 20, 0.01), Action::Block);
+        // Ten odd requests a second apart are ten observations for anybody.
+        assert_eq!(after(1e4, 30, 1.0), Action::Block);
+        assert_eq!(after(0.0, 10, 0.0), Action::Block);
+    }
+
+    #[test]
     fn a_good_record_raises_and_is_lost_more_quickly_than_won() {
         let policy = Adaptive::default();
         let mut standing = Standing::default();
         run(&mut standing, 0.01, 400, &policy);
         assert_eq!(standing.action, Action::Raise);
         let before = standing.good;
-        run(&mut standing, 0.6, 20, &policy);
+        run(&mut standing, 0.6, 60, &policy);
         assert!(standing.good < before - 100.0, "{} {}", before, standing.good);
     }
 
