@@ -155,10 +155,10 @@ impl Client {
             scored: score.is_some(),
         };
         if let Some(score) = score {
-            self.standing.update(score, who.client, idle, now, policy);
             // Somebody who vouches for the client with a credential need not wait for trust.
             let age = now.since(self.profile.first_seen()).as_secs_f32();
             let trust = if self.profile.credentialed() { 1.0 } else { age / TRUST_SECONDS };
+            self.standing.update(score, who.client, idle, trust, now, policy);
             learned.limit = match self.standing.quota(policy, &snapshot.ladder, trust) {
                 Some(quota) => Limited::To(quota),
                 None => Limited::Closed(Duration::from_secs(

@@ -13,7 +13,7 @@ fn scored(client: &mut Client, score: f32, times: u32, now: Timestamp) {
     let policy = Adaptive::default();
     for _ in 0..times {
         client.bucket.check(&policy.tiers.new, Cost::ONE, now);
-        client.standing.update(score, Key(7), 0.5, now, &policy);
+        client.standing.update(score, Key(7), 0.5, 1.0, now, &policy);
     }
 }
 

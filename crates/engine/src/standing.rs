@@ -112,12 +112,14 @@ impl Ladder {
 }
 
 impl Standing {
-    /// Takes in the score of one request, `idle_seconds` after the one before.
+    /// Takes in the score of one request, `idle_seconds` after the one before. `trust` is how much
+    /// of a good record counts yet, 0..1: a record made within seconds is a flood's.
     pub(crate) fn update(
         &mut self,
         score: f32,
         client: Key,
         idle_seconds: f32,
+        trust: f32,
         now: Timestamp,
         policy: &Adaptive,
     ) {
@@ -125,7 +127,7 @@ impl Standing {
         if idle_seconds > 0.0 {
             self.risk *= (-idle_seconds / forgive).exp2();
         }
-        let pace = if score > self.risk { self.rise(idle_seconds) } else { FALL };
+        let pace = if score > self.risk { self.rise(idle_seconds, trust) } else { FALL };
         self.risk += (score - self.risk) * pace;
 
         let bands = &policy.bands;
@@ -157,14 +159,17 @@ impl Standing {
     }
 
     /// How far a score above the risk moves it, `idle_seconds` after the request before.
-    fn rise(&self, idle_seconds: f32) -> f32 {
+    fn rise(&self, idle_seconds: f32, trust: f32) -> f32 {
         let by_requests = (RISE / (1.0 + self.good / 200.0)).max(RISE_PROVEN);
         let patience = PROVEN_SECONDS * (self.good / LONG_RECORD).min(1.0);
-        if patience > 0.0 { by_requests.min(idle_seconds / patience) } else { by_requests }
+        if trust < 1.0 || patience <= 0.0 {
+            return by_requests;
+        }
+        by_requests.min(idle_seconds / patience)
     }
 
-    /// The client's limit, and the action that it amounts to. `None` admits nothing. `trust` is
-    /// how much of a good record counts yet, 0..1: a record made within seconds is a flood's.
+    /// The client's limit, and the action that it amounts to. `None` admits nothing. `trust` is as
+    /// in [`update`](Self::update).
     pub(crate) fn quota<'a>(
         &mut self,
         policy: &Adaptive,
@@ -229,7 +234,7 @@ mod tests {
     fn run(standing: &mut Standing, score: f32, times: u32, policy: &Adaptive) {
         for i in 0..times {
             let now = Timestamp::from_secs(1000 + u64::from(i));
-            standing.update(score, Key(7), 0.1, now, policy);
+            standing.update(score, Key(7), 0.1, 1.0, now, policy);
             standing.quota(policy, &Ladder::new(&policy.tiers), 1.0);
         }
     }
@@ -248,20 +253,21 @@ mod tests {
     #[test]
     fn a_proven_client_is_judged_by_the_clock() {
         let policy = Adaptive::default();
-        let after = |record: f32, requests: u16, gap: f32| {
+        let after = |record: f32, trust: f32, requests: u16, gap: f32| {
             let mut standing = Standing { good: record, ..Standing::default() };
             for _ in 0..requests {
-                standing.update(1.0, Key(7), gap, Timestamp::from_secs(1000), &policy);
+                let now = Timestamp::from_secs(1000);
+                standing.update(1.0, Key(7), gap, trust, now, &policy);
             }
             standing.action
         };
         // A hundred requests a second for a fifth of a second, and for half a minute.
-        assert_eq!(after(1e4, 20, 0.01), Action::Allow);
-        assert_eq!(after(1e4, 3000, 0.01), Action::Block);
-        assert_eq!(after(0.0, 20, 0.01), Action::Block);
-        // Ten odd requests a second apart are ten observations for anybody.
-        assert_eq!(after(1e4, 30, 1.0), Action::Block);
-        assert_eq!(after(0.0, 10, 0.0), Action::Block);
+        assert_eq!(after(1e4, 1.0, 20, 0.01), Action::Allow);
+        assert_eq!(after(1e4, 1.0, 3000, 0.01), Action::Block);
+        // Without a record, or with one made too quickly, requests count; so do they a second apart.
+        assert_eq!(after(0.0, 1.0, 20, 0.01), Action::Block);
+        assert_eq!(after(1e4, 0.02, 20, 0.0), Action::Block);
+        assert_eq!(after(1e4, 1.0, 30, 1.0), Action::Block);
     }
 
     #[test]
@@ -282,9 +288,9 @@ mod tests {
         run(&mut standing, 1.0, 10, &policy);
         let start = 1009;
         assert!(standing.blocked_for(Timestamp::from_secs(start)) > 200);
-        standing.update(0.05, Key(7), 400.0, Timestamp::from_secs(start + 400), &policy);
+        standing.update(0.05, Key(7), 400.0, 1.0, Timestamp::from_secs(start + 400), &policy);
         assert_ne!(standing.action, Action::Block, "{standing:?}");
-        standing.update(0.05, Key(7), 600.0, Timestamp::from_secs(start + 1000), &policy);
+        standing.update(0.05, Key(7), 600.0, 1.0, Timestamp::from_secs(start + 1000), &policy);
         standing.quota(&policy, &Ladder::new(&policy.tiers), 1.0);
         assert_eq!(standing.action, Action::Allow);
         assert!(!standing.probation);
@@ -295,7 +301,7 @@ mod tests {
         let policy = Adaptive::default();
         let fresh = |risk, action| {
             let mut s = Standing { risk, action, ..Standing::default() };
-            s.update(risk, Key(1), 0.0, Timestamp::from_secs(5000), &policy);
+            s.update(risk, Key(1), 0.0, 1.0, Timestamp::from_secs(5000), &policy);
             s.action
         };
         assert_eq!(fresh(0.45, Action::Allow), Action::Allow);
