@@ -7,8 +7,8 @@ use std::time::Duration;
 use tidegate_lab::bench::{Rate, bench};
 
 pub(crate) fn run(args: &BenchArgs) -> miette::Result<()> {
-    let length = Duration::from_secs(args.seconds.max(1));
-    let report = bench(args.clients, length, Some(model(None)?));
+    let length = Duration::from_secs(args.seconds);
+    let report = bench(args.clients as usize, length, Some(model(None)?));
     if args.json {
         println!("{}", serde_json::to_string(&report).into_diagnostic()?);
         return Ok(());

@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
 }
 
+/// A week. The whole of a run's traffic is in memory.
+const MOST_MINUTES: i64 = 7 * 24 * 60;
+
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// How long it lasts; the attacks begin after a third of it.
@@ -56,7 +59,7 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) logistic: bool,
     /// How often to simulate every scenario, each time on a site of its own, for 2 to 45 minutes.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) rounds: u64,
     /// The first site's seed. Below 1000000 it overlaps with what `evaluate` uses.
     #[arg(long, default_value_t = tidegate_lab::train::FIRST_TRAINING_SEED)]
@@ -72,13 +75,13 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
     /// How many unseen sites to draw.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) seeds: u64,
     /// The first site's seed.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Minutes of traffic a run.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=MOST_MINUTES))]
     pub(crate) minutes: u32,
     /// Only these scenarios (may be given several times); all when none is given.
     #[arg(long, value_name = "NAME")]
@@ -132,7 +135,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Minutes of traffic.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=MOST_MINUTES))]
     pub(crate) minutes: u32,
     /// The folder for traffic.jsonl and labels.csv; made if it does not exist.
     #[arg(long, value_name = "DIR")]
@@ -142,10 +145,10 @@ pub(crate) struct SimulateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// Live clients.
-    #[arg(long, default_value_t = 1_000_000)]
-    pub(crate) clients: usize,
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) clients: u32,
     /// Seconds for each of the two runs.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) seconds: u64,
     /// Print one line of JSON.
     #[arg(long)]

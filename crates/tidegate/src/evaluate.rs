@@ -15,8 +15,8 @@ pub(crate) fn run(args: &EvaluateArgs) -> miette::Result<()> {
     } else {
         args.scenario.iter().map(|name| scenario(name)).collect::<miette::Result<_>>()?
     };
-    let seeds = (args.seed..args.seed.saturating_add(args.seeds.max(1))).collect();
-    let plan = Plan { seeds, minutes: args.minutes.max(1), scenarios };
+    let seeds = (args.seed..args.seed.saturating_add(args.seeds)).collect();
+    let plan = Plan { seeds, minutes: args.minutes, scenarios };
     let model = model(args.model.as_deref())?;
     let bar = progress_bar("evaluating");
     let report = evaluate(&plan, &Policy::default(), Some(&model), |done, total| {

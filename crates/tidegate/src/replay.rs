@@ -216,6 +216,13 @@ impl Log {
             for Bad { file, line, reason } in &self.first_bad {
                 let _ = writeln!(out, "  {}:{line}: {}", self.path(*file), shown(reason));
             }
+            if self.parsed == 0 {
+                let _ = writeln!(
+                    out,
+                    "No line was read as {}: name the log's own format with --format.",
+                    self.format
+                );
+            }
         }
         out
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tidegate_lab::simulate::{generate, write};
 
 pub(crate) fn run(args: &SimulateArgs) -> miette::Result<()> {
-    let traffic = generate(scenario(&args.scenario)?, args.seed, args.minutes.max(1));
+    let traffic = generate(scenario(&args.scenario)?, args.seed, args.minutes);
     write(&traffic, &args.out).map_err(|e| miette::miette!("{e}"))?;
     let mut families: BTreeMap<(bool, &str), u64> = BTreeMap::new();
     for event in &traffic.events {

@@ -354,3 +354,16 @@ fn explain_tells_the_story_of_one_client() {
         "{error}"
     );
 }
+
+#[test]
+fn a_log_of_another_format_is_told_as_that() {
+    let folder = Folder::new();
+    let log = folder.write("a.log", "one\ntwo\n");
+    let told = ok(&["replay", "--format", "combined", &log]);
+    assert!(told.contains("a.log:1: ") && told.contains("a.log:2: "), "{told}");
+    assert!(told.contains("No line was read as combined"), "{told}");
+    let good = r#"192.0.2.1 - - [01/Jan/2026:00:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl""#;
+    let log = folder.write("b.log", format!("one\n{good}\n"));
+    let told = ok(&["replay", "--format", "combined", &log]);
+    assert!(told.contains("b.log:1: ") && !told.contains("No line"), "{told}");
+}
