@@ -109,7 +109,10 @@ pub fn filled(load: &Load, clients: usize, clock: &SystemClock, model: Option<An
     engine
 }
 
-/// Fills an engine with `clients` and drives it for `length` with one thread, then with all.
+/// One thread and all threads take turns, so that a drift of the machine meets both.
+const TURNS: u32 = 10;
+
+/// Fills an engine with `clients` and drives it for `length` with one thread, and with all.
 #[must_use]
 pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Report {
     let clients = clients.max(1);
@@ -118,12 +121,16 @@ pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Repor
     let engine = filled(&load, clients, &clock, model);
     let bytes = resident().saturating_sub(before);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let on = |threads| {
-        drive(&load, &clock, clients, threads, length, |request| {
-            std::hint::black_box(engine.check(request));
-        })
+    let check = |request: &Request<'_>| {
+        std::hint::black_box(engine.check(request));
     };
-    let (one_thread, all_threads) = (on(1), on(threads));
+    let (mut one, mut all) = (Driven::default(), Driven::default());
+    for turn in 0..TURNS {
+        let length = length / TURNS;
+        one.merge(&driven(&load, &clock, clients, 1, turn, length, check));
+        all.merge(&driven(&load, &clock, clients, threads, turn, length, check));
+    }
+    let (one_thread, all_threads) = (one.rate(), all.rate());
     let tracked = engine.stats().clients.max(1);
     Report {
         threads,
@@ -144,19 +151,55 @@ pub fn drive(
     length: Duration,
     decide: impl Fn(&Request<'_>) + Sync,
 ) -> Rate {
+    driven(load, clock, clients, threads, 0, length, decide).rate()
+}
+
+/// What was decided in some time.
+#[derive(Default)]
+struct Driven {
+    decisions: u64,
+    time: Duration,
+    times: Histogram,
+}
+
+impl Driven {
+    fn merge(&mut self, other: &Self) {
+        self.decisions += other.decisions;
+        self.time += other.time;
+        self.times.merge(&other.times);
+    }
+
+    fn rate(&self) -> Rate {
+        Rate {
+            decisions_per_s: self.decisions as f64 / self.time.as_secs_f64().max(1e-9),
+            p50_ns: self.times.quantile(0.50),
+            p99_ns: self.times.quantile(0.99),
+        }
+    }
+}
+
+/// Each `turn` has requests of its own.
+fn driven(
+    load: &Load,
+    clock: &SystemClock,
+    clients: usize,
+    threads: usize,
+    turn: u32,
+    length: Duration,
+    decide: impl Fn(&Request<'_>) + Sync,
+) -> Driven {
     let start = Instant::now();
     let results: Vec<(u64, Histogram)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads as u64)
             .map(|worker| {
                 let decide = &decide;
+                let first = (1 << 60) + (u64::from(turn) << 52) + (worker << 40);
                 scope.spawn(move || {
                     let mut histogram = Histogram::default();
                     let mut n = 0u64;
                     while start.elapsed() < length {
                         for _ in 0..256 {
-                            let now = clock.now();
-                            let request =
-                                load.request((worker << 40) + (1 << 50) + n, clients, now);
+                            let request = load.request(first + n, clients, clock.now());
                             let began = Instant::now();
                             decide(&request);
                             histogram.add(began.elapsed());
@@ -169,18 +212,12 @@ pub fn drive(
             .collect();
         workers.into_iter().filter_map(|worker| worker.join().ok()).collect()
     });
-    let seconds = start.elapsed().as_secs_f64();
-    let mut all = Histogram::default();
-    let mut decisions = 0;
-    for (n, histogram) in &results {
-        decisions += n;
-        all.merge(histogram);
+    let mut all = Driven { time: start.elapsed(), ..Driven::default() };
+    for (decisions, histogram) in &results {
+        all.decisions += decisions;
+        all.times.merge(histogram);
     }
-    Rate {
-        decisions_per_s: decisions as f64 / seconds,
-        p50_ns: all.quantile(0.50),
-        p99_ns: all.quantile(0.99),
-    }
+    all
 }
 
 /// Times in buckets of 10 ns up to 100 µs; what is slower counts as 100 µs.
