@@ -224,9 +224,9 @@ fn read_trees(reader: &mut Reader<'_>, calibration: Calibration) -> Result<Trees
         nodes: reader.pairs("slots", slots)?.iter().map(|n| u16::from_le_bytes(*n)).collect(),
         leaves: reader.floats("leaves", slots)?,
         values: reader.floats("means", slots)?,
+        wide: None,
     };
-    trees.check()?;
-    Ok(trees)
+    trees.checked()
 }
 
 /// Bias `f32`, then for each feature a weight `f32`, for each a mean, for each a factor.

@@ -24,6 +24,8 @@ pub mod metrics;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod trees;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 pub mod words;
 
 #[cfg(test)]
@@ -100,6 +102,29 @@ impl Explanation {
 #[must_use]
 pub fn sigmoid(margin: f32) -> f32 {
     if margin.is_nan() { 0.5 } else { 1.0 / (1.0 + (-margin).exp()) }
+}
+
+/// Other CPUs walk the trees as `trees.rs` does.
+#[cfg(not(target_arch = "x86_64"))]
+mod wide {
+    use tidegate_behavior::schema::Features;
+
+    #[derive(Clone, Debug, PartialEq)]
+    pub(crate) enum Wide {}
+
+    impl Wide {
+        pub(crate) fn new(
+            _: usize,
+            _: usize,
+            _: impl Fn(usize, usize) -> (u8, i16),
+        ) -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn sum(&self, _: &[f32], _: &Features) -> f32 {
+            match *self {}
+        }
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@
 
 use crate::calibration::Calibration;
 use crate::error::{check_numbers, check_size};
+use crate::wide::Wide;
 use crate::{Explanation, Model, ModelError};
 use tidegate_behavior::schema::{COUNT, Features};
 
@@ -36,7 +37,7 @@ pub(crate) const LANES: usize = 16;
 pub(crate) const MAX_BLOCKS: usize = COUNT * MAX_THRESHOLDS / LANES;
 const _: () = assert!(MAX_BLOCKS * LANES <= 4096 && COUNT <= 64, "the arrays of scoring hold all");
 /// How many trees are walked side by side.
-const SUMS: usize = 8;
+pub(crate) const SUMS: usize = 8;
 
 /// One node of a [`Tree`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,6 +86,8 @@ pub struct Trees {
     pub(crate) leaves: Vec<f32>,
     /// The mean output at each slot, for explanations only, so apart from the hot arrays.
     pub(crate) values: Vec<f32>,
+    /// The same trees for CPUs that can walk them side by side; made by [`Trees::checked`].
+    pub(crate) wide: Option<Wide>,
 }
 
 /// The bfloat16 number at or next below `x`: what a training row holds in place of `x`.
@@ -100,7 +103,8 @@ pub fn grid(x: f32) -> f32 {
 const MAX_GRID: f32 = f32::from_bits(0x7f7f_0000);
 
 /// The upper half of the float as an integer of the same order: monotone, and exact on the grid.
-fn key(x: f32) -> i16 {
+#[inline(always)]
+pub(crate) fn key(x: f32) -> i16 {
     // Sign and magnitude made two's complement: 0.0 and −0.0 are one, and the shift rounds down.
     let bits = x.to_bits().cast_signed();
     let sign = bits >> 31;
@@ -138,6 +142,7 @@ impl Trees {
             nodes: Vec::new(),
             leaves: Vec::new(),
             values: Vec::new(),
+            wide: None,
         };
         let mut first_condition = [0; COUNT];
         for (feature, keys) in thresholds.iter_mut().enumerate() {
@@ -186,12 +191,22 @@ impl Trees {
         forest.nodes.resize(padded, 0);
         forest.values.resize(padded, 0.0);
         forest.leaves.resize(padded, 0.0);
-        forest.check()?;
-        Ok(forest)
+        forest.checked()
     }
 
-    /// Checks everything that scoring relies on.
-    pub(crate) fn check(&self) -> Result<(), ModelError> {
+    /// Checks everything that scoring relies on, and lays the trees out for this CPU.
+    pub(crate) fn checked(mut self) -> Result<Self, ModelError> {
+        self.check()?;
+        let condition = |tree: usize, slot: usize| {
+            let condition = usize::from(self.nodes[(tree << self.depth) + slot]);
+            let (block, lane) = (condition / LANES, condition % LANES);
+            (self.block_features[block], self.block_bounds[block][lane])
+        };
+        self.wide = Wide::new(self.trees(), self.depth, condition);
+        Ok(self)
+    }
+
+    fn check(&self) -> Result<(), ModelError> {
         check_size("depth", self.depth, 1, MAX_DEPTH)?;
         check_size("number of trees", self.trees(), 0, MAX_TREES)?;
         check_size("number of trees in the last group", self.trees() % SUMS, 0, 0)?;
@@ -286,6 +301,17 @@ impl Trees {
         self.bias + sums.iter().sum::<f32>()
     }
 
+    /// The margin by the walk that every CPU can do.
+    fn plain_margin(&self, features: &Features) -> f32 {
+        // The array of conditions is cleared for each row, so it is no larger than it must be.
+        match self.conditions() {
+            0..=512 => self.margin_with::<512>(features),
+            513..=1024 => self.margin_with::<1024>(features),
+            1025..=2048 => self.margin_with::<2048>(features),
+            _ => self.margin_with::<4096>(features),
+        }
+    }
+
     #[inline]
     fn margin_with<const CAPACITY: usize>(&self, features: &Features) -> f32 {
         let mut holds = [0; CAPACITY];
@@ -309,12 +335,9 @@ impl Model for Trees {
     }
 
     fn margin(&self, features: &Features) -> f32 {
-        // The array of conditions is cleared for each row, so it is no larger than it must be.
-        match self.conditions() {
-            0..=512 => self.margin_with::<512>(features),
-            513..=1024 => self.margin_with::<1024>(features),
-            1025..=2048 => self.margin_with::<2048>(features),
-            _ => self.margin_with::<4096>(features),
+        match &self.wide {
+            Some(wide) => self.bias + wide.sum(&self.leaves, features),
+            None => self.plain_margin(features),
         }
     }
 
@@ -504,6 +527,9 @@ mod tests {
                 }
                 let sum = forest.iter().map(|tree| f64::from(plain(tree, &features))).sum::<f64>();
                 prop_assert!((f64::from(trees.margin(&features)) - 0.5 - sum).abs() < 1e-4);
+                // Whatever this CPU can do, the score is that of every other.
+                let plain = trees.plain_margin(&features);
+                prop_assert_eq!(trees.margin(&features).to_bits(), plain.to_bits());
             }
         }
 
