@@ -8,6 +8,7 @@
 use crate::math::{decay, log2};
 use crate::routes::{MAX_ROUTES, RouteId};
 use parking_lot::Mutex;
+use prefetch_index::prefetch_index;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tidegate_limiter::Timestamp;
 
@@ -19,6 +20,9 @@ const BATCH: usize = 32;
 pub const STRIPES: usize = 16;
 /// How old a note may get before the next one of its stripe folds it in, nanoseconds.
 pub const MAX_LAG: u64 = 250_000_000;
+/// Counts decay in steps of at least this many nanoseconds (a millisecond, as good as): what falls
+/// in between is of one moment. The shortest horizon is a minute.
+const MOMENT: u64 = 1 << 20;
 /// How many fingerprints are told apart.
 pub const MAX_AGENTS: usize = 2048;
 const AGENT_WAYS: usize = 4;
@@ -137,7 +141,7 @@ impl Group {
     /// Decays everything to `now`; only the writer calls it.
     fn advance(&self, now: u64) {
         let before = self.at.load(Ordering::Relaxed);
-        if now <= before {
+        if now < before.saturating_add(MOMENT) {
             return;
         }
         let dt = seconds(now - before);
@@ -209,11 +213,11 @@ impl Group {
             view.hour *= decay(dt, HOUR);
             view.outcomes *= decay(dt, TEN_MINUTES);
         }
-        let weight = self.outcomes.get().max(1e-3);
+        let each = 1.0 / self.outcomes.get().max(1e-3);
         view.ratios = Ratios {
-            error: self.error.get() / weight,
-            auth: self.auth.get() / weight,
-            missing: self.missing.get() / weight,
+            error: self.error.get() * each,
+            auth: self.auth.get() * each,
+            missing: self.missing.get() * each,
             server: self.server.get() / self.recent.get().max(1e-3),
         };
         let timed = self.timed.get();
@@ -227,11 +231,6 @@ impl Group {
 #[allow(clippy::cast_precision_loss)]
 fn seconds(nanos: u64) -> f32 {
     nanos as f32 * 1e-9
-}
-
-struct AgentSlot {
-    tag: AtomicU32,
-    group: Group,
 }
 
 #[derive(Default)]
@@ -248,7 +247,10 @@ pub struct Groups {
     stripes: Box<[Padded<Mutex<Stripe>>]>,
     folding: Mutex<()>,
     routes: Box<[Group]>,
-    agents: Box<[AgentSlot]>,
+    /// Which fingerprint each of `agents` is of; apart from them, so that the ways of a set share a
+    /// line.
+    tags: Box<[AtomicU32]>,
+    agents: Box<[Group]>,
     site: Group,
     first: AtomicU64,
     /// Requests of the last minute, whoever sent them: the site's load.
@@ -268,9 +270,8 @@ impl Default for Groups {
             stripes: (0..STRIPES).map(|_| Padded::default()).collect(),
             folding: Mutex::new(()),
             routes: (0..MAX_ROUTES).map(|_| Group::default()).collect(),
-            agents: (0..MAX_AGENTS)
-                .map(|_| AgentSlot { tag: AtomicU32::new(0), group: Group::default() })
-                .collect(),
+            tags: (0..MAX_AGENTS).map(|_| AtomicU32::default()).collect(),
+            agents: (0..MAX_AGENTS).map(|_| Group::default()).collect(),
             site: Group::default(),
             first: AtomicU64::new(0),
             load: AtomicF32::default(),
@@ -309,6 +310,9 @@ impl Groups {
         stripe.notes.push((now, note));
         let oldest = stripe.notes.first().map_or(now, |(time, _)| *time);
         if stripe.notes.len() >= BATCH || now.nanos_since(oldest) > MAX_LAG {
+            for (_, note) in &stripe.notes {
+                self.prefetch(note);
+            }
             let _writer = self.folding.lock();
             for (time, note) in &stripe.notes {
                 self.fold(time.as_nanos(), note);
@@ -344,8 +348,8 @@ impl Groups {
     /// A fingerprint now; nothing is known of one that has no slot.
     #[must_use]
     pub fn agent(&self, fingerprint: u64, now: Timestamp) -> GroupView {
-        self.agent_slot(fingerprint)
-            .map_or_else(GroupView::default, |s| s.group.view(now.as_nanos()))
+        self.agent_group(fingerprint)
+            .map_or_else(GroupView::default, |group| group.view(now.as_nanos()))
     }
 
     /// Bits of surprise at a route, given only the site's mix, and given the route before.
@@ -369,28 +373,28 @@ impl Groups {
         (alone, -log2((pair + 8.0 * p) / (leaving.max(pair) + 8.0)))
     }
 
-    fn agent_slot(&self, fingerprint: u64) -> Option<&AgentSlot> {
+    fn agent_group(&self, fingerprint: u64) -> Option<&Group> {
         let (set, tag) = agent_place(fingerprint);
-        self.agents[set..set + AGENT_WAYS].iter().find(|s| s.tag.load(Ordering::Relaxed) == tag)
+        let tags = &self.tags[set..set + AGENT_WAYS];
+        let way = tags.iter().position(|t| t.load(Ordering::Relaxed) == tag)?;
+        Some(&self.agents[set + way])
     }
 
-    /// The slot of a fingerprint, taken from the rarest of its set when it has none.
-    fn agent_slot_for(&self, fingerprint: u64, now: u64) -> &AgentSlot {
-        if let Some(slot) = self.agent_slot(fingerprint) {
-            return slot;
+    /// The group of a fingerprint, taken from the rarest of its set when it has none.
+    fn agent_group_for(&self, fingerprint: u64, now: u64) -> &Group {
+        if let Some(group) = self.agent_group(fingerprint) {
+            return group;
         }
         let (set, tag) = agent_place(fingerprint);
-        let ways = &self.agents[set..set + AGENT_WAYS];
-        let mut rarest = &ways[0];
-        let mut least = f32::INFINITY;
-        for slot in ways {
-            let hour = slot.group.view(now).hour;
+        let (mut rarest, mut least) = (set, f32::INFINITY);
+        for (at, group) in self.agents[set..set + AGENT_WAYS].iter().enumerate() {
+            let hour = group.view(now).hour;
             if hour < least {
-                (rarest, least) = (slot, hour);
+                (rarest, least) = (set + at, hour);
             }
         }
-        let group = &rarest.group;
-        rarest.tag.store(tag, Ordering::Relaxed);
+        self.tags[rarest].store(tag, Ordering::Relaxed);
+        let group = &self.agents[rarest];
         group.at.store(now, Ordering::Relaxed);
         for count in [
             &group.minute,
@@ -408,7 +412,32 @@ impl Groups {
         ] {
             count.set(0.0);
         }
-        rarest
+        group
+    }
+
+    /// Has the CPU fetch what is kept of a fingerprint, as far as can be told without a look.
+    pub fn prefetch_agent(&self, fingerprint: u64) {
+        let (set, _) = agent_place(fingerprint);
+        prefetch_index(&self.tags, set);
+    }
+
+    /// Has the CPU fetch what folding the note will write: where other threads folded last, each
+    /// line comes from another core, and one by one they would be waited for.
+    fn prefetch(&self, note: &Note) {
+        let (route, agent) = match *note {
+            Note::Request { route, previous, agent, .. } => {
+                if previous != 0 {
+                    prefetch_index(&self.pairs, pair_slot(previous, route));
+                    prefetch_index(&self.leaving, usize::from(previous) % MAX_ROUTES);
+                }
+                (route, agent)
+            }
+            Note::Outcome { route, agent, .. } => (route, agent),
+        };
+        prefetch_index(&self.routes, usize::from(route) % MAX_ROUTES);
+        if let Some(group) = self.agent_group(agent) {
+            prefetch_index(std::slice::from_ref(group), 0);
+        }
     }
 
     fn fold(&self, now: u64, note: &Note) {
@@ -417,12 +446,15 @@ impl Groups {
         }
         match *note {
             Note::Request { route, previous, agent, newcomer, asset, surprise, weight, pace } => {
-                let before = self.loaded_at.fetch_max(now, Ordering::Relaxed);
-                self.load.scale(decay(seconds(now.saturating_sub(before)), MINUTE));
+                let before = self.loaded_at.load(Ordering::Relaxed);
+                if now >= before.saturating_add(MOMENT) {
+                    self.loaded_at.store(now, Ordering::Relaxed);
+                    self.load.scale(decay(seconds(now - before), MINUTE));
+                }
                 self.load.add(1.0);
                 self.site.request(now, newcomer, weight);
                 self.routes[usize::from(route) % MAX_ROUTES].request(now, newcomer, weight);
-                self.agent_slot_for(agent, now).group.request(now, newcomer, weight);
+                self.agent_group_for(agent, now).request(now, newcomer, weight);
                 let seen = self.site.hour.get();
                 let step = weight / seen.clamp(1.0, 4096.0);
                 let towards = |mean: &AtomicF32, x: f32| mean.add((x - mean.get()) * step);
@@ -437,8 +469,8 @@ impl Groups {
             Note::Outcome { route, agent, status, weight, latency } => {
                 self.site.outcome(now, status, weight, latency);
                 self.routes[usize::from(route) % MAX_ROUTES].outcome(now, status, weight, latency);
-                if let Some(slot) = self.agent_slot(agent) {
-                    slot.group.outcome(now, status, weight, latency);
+                if let Some(group) = self.agent_group(agent) {
+                    group.outcome(now, status, weight, latency);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! A shard's index: from a hash to a slot, never rehashed and never grown.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 /// Bits of an entry that name the slot; a shard holds fewer than 2²² slots.
 pub(super) const SLOT_BITS: u32 = 22;
 const SLOT: u32 = (1 << SLOT_BITS) - 1;
@@ -13,25 +15,29 @@ const STORED: u32 = u32::MAX;
 ///
 /// A cell packs a 6-bit tag, the distance from home in 4 bits (15: as far or further, worked out
 /// from the hash) and the slot, so probing and deletion seldom look at an entry.
+///
+/// Who changes it or relies on it holds the shard's lock. [`Index::guess`] may be asked without, and
+/// may then be wrong: cells are atomic for its sake alone.
 #[derive(Debug)]
 pub(super) struct Index {
-    cells: Box<[u32]>,
+    cells: Box<[AtomicU32]>,
 }
 
 impl Index {
     /// Room for `capacity` slots at a load of at most three quarters.
     pub(super) fn new(capacity: usize) -> Self {
-        Self { cells: vec![EMPTY ^ STORED; capacity + capacity / 3 + 2].into() }
+        const { assert!(EMPTY ^ STORED == 0) };
+        Self { cells: bytemuck::zeroed_slice_box(capacity + capacity / 3 + 2) }
     }
 
     #[inline]
     fn get(&self, at: usize) -> u32 {
-        self.cells[at] ^ STORED
+        self.cells[at].load(Ordering::Relaxed) ^ STORED
     }
 
     #[inline]
-    fn set(&mut self, at: usize, cell: u32) {
-        self.cells[at] = cell ^ STORED;
+    fn set(&self, at: usize, cell: u32) {
+        self.cells[at].store(cell ^ STORED, Ordering::Relaxed);
     }
 
     fn home(&self, hash: u64) -> usize {
@@ -112,7 +118,7 @@ impl Index {
 
     /// Adds a slot that is not in the index. The caller keeps to the capacity, so a free cell is
     /// always met.
-    pub(super) fn insert(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
+    pub(super) fn insert(&self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
         let (mut at, mut distance, mut held) = (self.home(hash), 0, Self::cell(tag(hash), 0, slot));
         loop {
             let cell = self.get(at);
@@ -131,7 +137,7 @@ impl Index {
     }
 
     /// Takes a slot out and moves those behind it one step nearer home.
-    pub(super) fn remove(&mut self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
+    pub(super) fn remove(&self, hash: u64, slot: u32, hash_of: impl Fn(u32) -> u64) {
         let Some(mut hole) = self.place(hash, |s| s == slot, &hash_of) else { return };
         loop {
             let at = self.next(hole);
@@ -147,7 +153,7 @@ impl Index {
     }
 
     /// Renames a slot, because its entry moved.
-    pub(super) fn rename(&mut self, hash: u64, from: u32, to: u32, hash_of: impl Fn(u32) -> u64) {
+    pub(super) fn rename(&self, hash: u64, from: u32, to: u32, hash_of: impl Fn(u32) -> u64) {
         if let Some(at) = self.place(hash, |s| s == from, hash_of) {
             self.set(at, self.get(at) & !SLOT | to);
         }
@@ -176,7 +182,7 @@ mod tests {
         #[test]
         fn it_is_a_map(ops in prop::collection::vec((any::<bool>(), 0u32..96, 0u32..4), 1..400)) {
             let hash = |slot: u32| u64::from(slot % 3) << 61 | u64::from(slot) << 20 | u64::from(slot % 4);
-            let mut index = Index::new(96);
+            let index = Index::new(96);
             let mut model = BTreeMap::new();
             for (add, slot, _) in ops {
                 if add && model.insert(slot, ()).is_none() {

@@ -4,13 +4,15 @@ mod index;
 mod ledger;
 mod shard;
 
+use std::sync::Arc;
+
 use prefetch_index::prefetch_index;
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::key::Key;
 use crate::sync::{Mutex, MutexGuard};
-use shard::Shard;
+use shard::{Map, Shard};
 
 /// The most keys that [`Store::with_all`] takes at once.
 pub const MAX_KEYS: usize = 8;
@@ -84,6 +86,7 @@ pub struct Stats {
 #[repr(align(128))]
 struct Guarded<T: Entry> {
     shard: Mutex<Shard<T>>,
+    map: Arc<Map>,
     /// Where the cells of its index lie, and how many they are: they never move.
     cells: (usize, usize),
 }
@@ -133,8 +136,8 @@ impl<T: Entry> Store<T> {
         }
         let share = |i| capacity / count + usize::from(i < capacity % count);
         let guarded = |shard: Shard<T>| {
-            let cells = shard.cells();
-            Guarded { shard: Mutex::new(shard), cells }
+            let map = shard.map();
+            Guarded { shard: Mutex::new(shard), cells: map.cells(), map }
         };
         let shards = (0..count).map(|i| guarded(Shard::new(share(i)))).collect();
         Self { shards, capacity }
@@ -161,10 +164,10 @@ impl<T: Entry> Store<T> {
         prefetch(first + index::home(hash(key), len) * size_of::<u32>());
     }
 
-    /// Where the entry of `key` lies, as far as the index alone can tell.
+    /// Where the entry of `key` lies, as far as the index alone can tell. Takes no lock.
     #[inline]
     pub fn near(&self, key: Key) -> Option<Near> {
-        self.lock(self.shard_of(key)).near(key)
+        self.shards[self.shard_of(key)].map.near::<T>(hash(key))
     }
 
     /// Runs `f` on the entry of `key`, made if absent.

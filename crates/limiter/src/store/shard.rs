@@ -1,5 +1,8 @@
 //! One shard of the store: entries in a slab, and which of them to evict.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use smallvec::SmallVec;
 
 use super::index::Index;
@@ -33,7 +36,7 @@ pub(super) struct Slot<T> {
 /// counter. Two departures: the main queue is the slab itself under a clock hand, and the ghost
 /// queue is a direct-mapped table of 16-bit fingerprints that newer ones overwrite.
 pub(super) struct Shard<T: Entry> {
-    index: Index,
+    map: Arc<Map>,
     chunks: Vec<Vec<Slot<T>>>,
     len: usize,
     capacity: usize,
@@ -46,6 +49,30 @@ pub(super) struct Shard<T: Entry> {
     ghosts: Box<[u16]>,
     ledger: Ledger<T::Residue>,
     stats: Stats,
+}
+
+/// Where the entries of a shard lie: changed under its lock, and read without it by who only wants
+/// to have them fetched.
+pub(super) struct Map {
+    index: Index,
+    /// The address of each chunk, 0 while there is none.
+    chunks: Box<[AtomicUsize]>,
+}
+
+impl Map {
+    /// The address of the cells of the index, and how many they are.
+    pub(super) fn cells(&self) -> (usize, usize) {
+        self.index.cells()
+    }
+
+    /// Where the entry of this hash lies, most likely.
+    #[inline]
+    pub(super) fn near<T>(&self, hash: u64) -> Option<Near> {
+        let (chunk, place) = Slot::<T>::place(self.index.guess(hash)?);
+        let base = self.chunks.get(chunk)?.load(Ordering::Relaxed);
+        let bytes = size_of::<Slot<T>>();
+        (base != 0).then(|| Near { first: base + place * bytes, bytes })
+    }
 }
 
 fn slot<T>(chunks: &[Vec<Slot<T>>], at: u32) -> &Slot<T> {
@@ -73,9 +100,14 @@ impl<T> Slot<T> {
 
 impl<T: Entry> Shard<T> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
+        let chunks = capacity.div_ceil(Slot::<T>::PER_CHUNK as usize);
+        let map = Map {
             index: Index::new(capacity),
-            chunks: Vec::with_capacity(capacity.div_ceil(Slot::<T>::PER_CHUNK as usize)),
+            chunks: (0..chunks).map(|_| AtomicUsize::default()).collect(),
+        };
+        Self {
+            map: Arc::new(map),
+            chunks: Vec::with_capacity(chunks),
             len: 0,
             capacity,
             ring: vec![GONE; (capacity / 10).max(1)].into(),
@@ -98,20 +130,14 @@ impl<T: Entry> Shard<T> {
         &mut self.chunks[chunk][place]
     }
 
-    pub(super) fn cells(&self) -> (usize, usize) {
-        self.index.cells()
-    }
-
-    #[inline]
-    pub(super) fn near(&self, key: Key) -> Option<Near> {
-        let slot = slot(&self.chunks, self.index.guess(hash(key))?);
-        Some(Near { first: std::ptr::from_ref(slot).addr(), bytes: size_of::<Slot<T>>() })
+    pub(super) fn map(&self) -> Arc<Map> {
+        Arc::clone(&self.map)
     }
 
     #[inline]
     pub(super) fn find(&self, key: Key) -> Option<u32> {
         let chunks = &self.chunks;
-        self.index.find(hash(key), |at| slot(chunks, at).key == key, hash_of(chunks))
+        self.map.index.find(hash(key), |at| slot(chunks, at).key == key, hash_of(chunks))
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&T> {
@@ -149,6 +175,8 @@ impl<T: Entry> Shard<T> {
                 _ => {
                     let mut chunk = Vec::with_capacity(most.min(self.capacity - self.len));
                     chunk.push(fresh);
+                    let address = chunk.as_ptr().addr();
+                    self.map.chunks[self.chunks.len()].store(address, Ordering::Relaxed);
                     self.chunks.push(chunk);
                 }
             }
@@ -159,7 +187,7 @@ impl<T: Entry> Shard<T> {
             *self.slot_mut(at) = fresh;
             at
         };
-        self.index.insert(hash(key), at, hash_of(&self.chunks));
+        self.map.index.insert(hash(key), at, hash_of(&self.chunks));
         if !known {
             if self.on_ring == self.ring.len() {
                 // Not full yet, or what is left on the ring is pinned: the oldest moves up.
@@ -193,7 +221,7 @@ impl<T: Entry> Shard<T> {
             let slot = slot(&self.chunks, at);
             (slot.key, slot.value.residue(now))
         };
-        self.index.remove(hash(key), at, hash_of(&self.chunks));
+        self.map.index.remove(hash(key), at, hash_of(&self.chunks));
         self.leave_ring(at);
         if let Some((residue, expires)) = residue {
             self.ledger.keep(key, residue, expires);
@@ -267,12 +295,12 @@ impl<T: Entry> Shard<T> {
     /// Takes an entry out; the last one of the slab moves into its place.
     pub(super) fn remove(&mut self, key: Key) -> Option<T> {
         let at = self.find(key)?;
-        self.index.remove(hash(key), at, hash_of(&self.chunks));
+        self.map.index.remove(hash(key), at, hash_of(&self.chunks));
         self.leave_ring(at);
         let last = (self.len - 1) as u32;
         if last != at {
             let moved = hash(slot(&self.chunks, last).key);
-            self.index.rename(moved, last, at, hash_of(&self.chunks));
+            self.map.index.rename(moved, last, at, hash_of(&self.chunks));
             let place = slot(&self.chunks, last).ring;
             if place != MAIN {
                 self.ring[place as usize] = at;
@@ -373,12 +401,15 @@ mod tests {
         }
         let right = |n: &u64| {
             let at = shard.find(Key(*n)).map(|at| slot(&shard.chunks, at));
-            let near = shard.near(Key(*n));
+            let near = shard.map().near::<Wide>(hash(Key(*n)));
             at.map(|slot| std::ptr::from_ref(slot).addr()) == near.map(|near| near.first)
         };
         // Another key with the same six bits may stand nearer.
         assert!((0..2000).filter(right).count() > 1900);
-        assert!((2000..4000).filter(|n| shard.near(Key(*n)).is_none()).count() > 1800);
+        assert!(
+            (2000..4000).filter(|n| shard.map().near::<Wide>(hash(Key(*n))).is_none()).count()
+                > 1800
+        );
         assert!(shard.get(Key(7)).is_some_and(|entry| entry.0 == [7; 38]));
     }
 
