@@ -90,25 +90,42 @@ pub struct Report {
     pub false_negatives: u64,
 }
 
-/// Runs every scenario of every seed through a fresh engine.
+/// Runs every scenario of every seed through a fresh engine, on all cores. The report does not
+/// depend on how many cores there are; `progress` is told of each run as it ends.
 #[must_use]
 pub fn evaluate(
     plan: &Plan,
     policy: &Policy,
     model: Option<&AnyModel>,
-    mut progress: impl FnMut(usize, usize),
+    progress: impl FnMut(usize, usize),
 ) -> Report {
+    let runs: Vec<(usize, u64)> = (0..plan.scenarios.len())
+        .flat_map(|scenario| plan.seeds.iter().map(move |seed| (scenario, *seed)))
+        .collect();
+    let named = |scenario: &Scenario| {
+        (
+            ScenarioRow { scenario: scenario.name().into(), ..ScenarioRow::default() },
+            Fixed::default(),
+        )
+    };
+    let mut rows: Vec<(ScenarioRow, Fixed)> = plan.scenarios.iter().map(named).collect();
     let mut report = Report::default();
     let mut scores = Scores::default();
-    let total = plan.seeds.len() * plan.scenarios.len();
-    for (s, &scenario) in plan.scenarios.iter().enumerate() {
-        let mut row = ScenarioRow { scenario: scenario.name().into(), ..ScenarioRow::default() };
-        let mut fixed = [Counts::default(); LIMITS.len()];
-        for (n, &seed) in plan.seeds.iter().enumerate() {
-            let traffic = generate(scenario, seed, plan.minutes);
-            run(&traffic, policy, model, &mut row, &mut fixed, &mut report.families, &mut scores);
-            progress(s * plan.seeds.len() + n + 1, total);
+    let work = |n: usize| {
+        let (scenario, seed) = runs[n];
+        run(&generate(plan.scenarios[scenario], seed, plan.minutes), policy, model)
+    };
+    crate::parallel::in_order(runs.len(), work, progress, |n, run| {
+        let (row, fixed) = &mut rows[runs[n].0];
+        row.merge(&run.row);
+        fixed.merge(&run.fixed);
+        for (name, family) in run.families {
+            report.families.entry(name.into()).or_default().merge(family);
         }
+        scores.risk.extend(run.scores.risk);
+        scores.label.extend(run.scores.label);
+    });
+    for (mut row, Fixed(fixed)) in rows {
         row.best_static =
             best(&fixed, STATIC_HARM).map(|i| (LIMITS[i], fixed[i].harm(), fixed[i].caught()));
         report.scenarios.push(row);
@@ -120,6 +137,53 @@ pub fn evaluate(
     }
     scores.into_report(&mut report);
     report
+}
+
+impl FamilyRow {
+    fn merge(&mut self, more: Self) {
+        self.abusive = more.abusive;
+        self.actors += more.actors;
+        self.requests += more.requests;
+        self.denied += more.denied;
+        self.harmed += more.harmed;
+        self.first_denials.extend(more.first_denials);
+    }
+}
+
+impl ScenarioRow {
+    fn merge(&mut self, run: &Self) {
+        self.legitimate += run.legitimate;
+        self.legitimate_denied += run.legitimate_denied;
+        self.abusive += run.abusive;
+        self.abusive_denied += run.abusive_denied;
+        self.harmed.0 += run.harmed.0;
+        self.harmed.1 += run.harmed.1;
+        self.worst_harm = self.worst_harm.max(run.worst_harm);
+    }
+}
+
+/// What each fixed limit would have done.
+struct Fixed([Counts; LIMITS.len()]);
+
+impl Default for Fixed {
+    fn default() -> Self {
+        Self([Counts::default(); LIMITS.len()])
+    }
+}
+
+impl Fixed {
+    fn merge(&mut self, more: &Self) {
+        self.0.iter_mut().zip(&more.0).for_each(|(sum, more)| sum.merge(more));
+    }
+}
+
+/// What one simulation gave.
+#[derive(Default)]
+struct Run {
+    row: ScenarioRow,
+    fixed: Fixed,
+    families: BTreeMap<&'static str, FamilyRow>,
+    scores: Scores,
 }
 
 #[derive(Default)]
@@ -147,15 +211,8 @@ impl Scores {
     }
 }
 
-fn run(
-    traffic: &Traffic,
-    policy: &Policy,
-    model: Option<&AnyModel>,
-    row: &mut ScenarioRow,
-    fixed: &mut [Counts; LIMITS.len()],
-    families: &mut BTreeMap<String, FamilyRow>,
-    scores: &mut Scores,
-) {
+fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
+    let Run { mut row, mut families, mut scores, .. } = Run::default();
     let setup = Setup { capacity: 1 << 17, model: model.cloned(), ..Setup::default() };
     let engine = Engine::new(policy.clone(), setup);
     let mut limits = StaticLimits::default();
@@ -182,19 +239,16 @@ fn run(
             }
         }
     }
-    for (sum, more) in fixed.iter_mut().zip(&limits.counts) {
-        sum.merge(more);
-    }
-    row.legitimate += own.legitimate;
-    row.legitimate_denied += own.legitimate_denied;
-    row.abusive += own.abusive;
-    row.abusive_denied += own.abusive_denied;
-    row.worst_harm = row.worst_harm.max(own.harm());
+    row.legitimate = own.legitimate;
+    row.legitimate_denied = own.legitimate_denied;
+    row.abusive = own.abusive;
+    row.abusive_denied = own.abusive_denied;
+    row.worst_harm = own.harm();
     for (actor, &(requests, denied, first)) in traffic.actors.iter().zip(&actors) {
         if requests == 0 {
             continue;
         }
-        let family = families.entry(actor.family.into()).or_default();
+        let family = families.entry(actor.family).or_default();
         family.abusive = actor.abusive;
         family.actors += 1;
         family.requests += requests;
@@ -209,4 +263,5 @@ fn run(
             row.harmed.1 += 1;
         }
     }
+    Run { row, fixed: Fixed(limits.counts), families, scores }
 }

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod evaluate;
 pub mod formats;
+mod parallel;
 pub mod replay;
 pub mod simulate;
 pub mod static_limits;

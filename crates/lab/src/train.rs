@@ -2,7 +2,6 @@
 
 use crate::simulate::{Scenario, Traffic, generate};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tidegate_behavior::Features;
 use tidegate_behavior::schema::index;
@@ -56,41 +55,17 @@ type Families = BTreeMap<&'static str, Rows>;
 /// The rows and their order do not depend on how many cores there are.
 #[must_use]
 pub fn collect(plan: &Plan, mut progress: impl FnMut(u64, u64)) -> TrainingSet {
-    let runs = plan.runs();
-    let next = AtomicU64::new(0);
-    let (done, results) = std::sync::mpsc::channel();
     let mut families = Families::new();
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            let (next, done) = (&next, done.clone());
-            scope.spawn(move || {
-                loop {
-                    let run = next.fetch_add(1, Ordering::Relaxed);
-                    if run >= runs {
-                        break;
-                    }
-                    let (scenario, minutes) = scene(run);
-                    // A seed decides the site and its harmless visitors, so every run has its own.
-                    let traffic = generate(scenario, plan.seed + run, minutes);
-                    let rows = watch(&traffic, u32::try_from(run).unwrap_or(u32::MAX));
-                    if done.send((run, rows)).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(done);
-        let mut early = BTreeMap::new();
-        let mut merged = 0;
-        for (count, (run, rows)) in (1..).zip(results) {
-            early.insert(run, rows);
-            while let Some(rows) = early.remove(&merged) {
-                merge(&mut families, rows);
-                merged += 1;
-            }
-            progress(count, runs);
-        }
-    });
+    let work = |n: usize| {
+        let run = n as u64;
+        let (scenario, minutes) = scene(run);
+        // A seed decides the site and its harmless visitors, so every run has its own.
+        let traffic = generate(scenario, plan.seed + run, minutes);
+        watch(&traffic, u32::try_from(run).unwrap_or(u32::MAX))
+    };
+    let runs = usize::try_from(plan.runs()).unwrap_or(usize::MAX);
+    let progress = |done: usize, of: usize| progress(done as u64, of as u64);
+    crate::parallel::in_order(runs, work, progress, |_, rows| merge(&mut families, rows));
     balanced(families)
 }
 
