@@ -140,6 +140,9 @@ impl Standing {
         if self.risk >= edge(bands.block, false) {
             let block = u32::try_from(policy.block_for.as_secs()).unwrap_or(u32::MAX);
             self.blocked_until = clock.saturating_add(block);
+        } else if self.risk < edge(bands.throttle, true) {
+            // What spoke against the client has passed: to go on would only punish.
+            self.blocked_until = self.blocked_until.min(clock);
         }
         self.action = if clock < self.blocked_until {
             self.probation = true;
