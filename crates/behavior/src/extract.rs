@@ -1,7 +1,7 @@
 //! The feature vector of one moment: the profile, and the groups around it.
 
 use crate::facts::Facts;
-use crate::groups::{GroupView, SiteView};
+use crate::groups::{CohortView, GroupView, SiteView};
 use crate::math::{ln_1p, log2};
 use crate::network::NetworkView;
 use crate::profile::{HORIZONS, Profile};
@@ -16,6 +16,8 @@ pub struct Surroundings {
     pub route: GroupView,
     /// Everybody with the same fingerprint.
     pub agent: GroupView,
+    /// Everybody with the same fingerprint on the same route.
+    pub cohort: CohortView,
     /// The client's network.
     pub network: NetworkView,
 }
@@ -30,6 +32,9 @@ fn excess(seen: f32, expected: f32, outcomes: f32) -> f32 {
 fn surge(now: f32, before: f32) -> f32 {
     log2((now + 1.0) / (before + 1.0))
 }
+
+const TEN_SECONDS: f32 = 10.0;
+const MINUTE: f32 = 60.0;
 
 /// The features of a client whose profile has observed the request.
 #[must_use]
@@ -98,8 +103,8 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::NETWORK_RATE] = around.network.rate;
     x[i::NETWORK_ERROR_EXCESS] = around.network.error_excess;
 
-    let (hour_span, minute_span) = site.span;
-    let usual = |group: &GroupView| group.hour * minute_span / hour_span;
+    let span = &site.span;
+    let usual = |group: &GroupView| span.usual(group.minute, group.ten_minutes, group.hour);
     // A surge is what others do: nobody is a crowd alone, and whoever asks for what is rarely
     // asked for must not look like one.
     let own = minute * profile.voice();
@@ -111,13 +116,33 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::AGENT_NEWCOMERS] = around.agent.newcomers;
     x[i::AGENT_ERROR_EXCESS] = (around.agent.ratios.error - site.group.ratios.error)
         * (around.agent.outcomes / (around.agent.outcomes + 8.0));
-    x[i::ROUTE_SURGE] = surge(others(&around.route), usual(&around.route));
+    let route_usual = usual(&around.route);
+    x[i::ROUTE_SURGE] = surge(others(&around.route), route_usual);
     x[i::ROUTE_NEWCOMERS] = around.route.newcomers;
     x[i::ROUTE_ERROR_RATIO] = around.route.ratios.error;
     x[i::SITE_SURGE] = surge(others(&site.group), site_usual);
     x[i::SITE_NEWCOMERS] = site.group.newcomers;
     x[i::SITE_SHARE] = minute / site.load.max(minute + 8.0);
     x[i::PACE] = (ln_1p(minute) - site.pace) * std::f32::consts::LOG2_E;
+
+    // The same within seconds: an attack is over by the time a minute's count has followed.
+    let short = (TEN_SECONDS / span.minute).min(1.0);
+    let own_short = ten * profile.voice();
+    let rush = |group: &GroupView, usual: f32| {
+        surge((group.ten_seconds - own_short).max(0.0), usual * short)
+    };
+    x[i::SITE_RUSH] = rush(&site.group, site_usual);
+    x[i::ROUTE_RUSH] = rush(&around.route, route_usual);
+    let [arrivals, late, all] = site.arrivals;
+    x[i::ARRIVAL_SURGE] = surge(arrivals, span.usual(arrivals, late, all));
+    let cohort = &around.cohort;
+    let before = (cohort.hour - cohort.minute).max(0.0);
+    let before_span = span.hour - span.minute + MINUTE;
+    x[i::COHORT_SURGE] = surge((cohort.minute - own).max(0.0), before / before_span * span.minute);
+    x[i::ROUTE_ERROR_RISE] = around.route.error_rise;
+    x[i::SITE_SERVER_RATIO] = site.group.ratios.server;
+    x[i::SITE_ERROR_RISE] = site.group.error_rise;
+    x[i::SETTLED] = 1.0 - minute / ten_minutes.max(1e-3);
 
     for value in &mut x {
         // Nothing above divides by zero, but a model must never meet what is not a number.

@@ -12,6 +12,7 @@ use prefetch_index::prefetch_index;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tidegate_limiter::Timestamp;
 
+const TEN_SECONDS: f32 = 10.0;
 const MINUTE: f32 = 60.0;
 const TEN_MINUTES: f32 = 600.0;
 const HOUR: f32 = 3600.0;
@@ -23,10 +24,14 @@ pub const MAX_LAG: u64 = 250_000_000;
 /// Counts decay in steps of at least this many nanoseconds (a millisecond, as good as): what falls
 /// in between is of one moment. The shortest horizon is a minute.
 const MOMENT: u64 = 1 << 20;
+/// Outcomes of a minute that a rise of errors is drawn to 0 by.
+const RISE_PRIOR: f32 = 4.0;
 /// How many fingerprints are told apart.
 pub const MAX_AGENTS: usize = 2048;
 const AGENT_WAYS: usize = 4;
 const PAIRS: usize = 16_384;
+/// How many pairs of fingerprint and route are told apart; more share places.
+const COHORTS: usize = 8_192;
 
 /// The place of a fingerprint, below [`MAX_AGENTS`].
 pub type AgentId = u16;
@@ -44,6 +49,8 @@ pub enum Note {
         agent: u64,
         /// Whether the client is new.
         newcomer: bool,
+        /// Whether it is the client's first request.
+        arrival: bool,
         /// Whether it asked for an asset.
         asset: bool,
         /// Bits of surprise of the route, and of the step from the route before.
@@ -87,6 +94,7 @@ pub struct Ratios {
 #[repr(align(64))]
 struct Group {
     at: AtomicU64,
+    ten_seconds: AtomicF32,
     minute: AtomicF32,
     hour: AtomicF32,
     newcomers: AtomicF32,
@@ -97,9 +105,12 @@ struct Group {
     missing: AtomicF32,
     server: AtomicF32,
     recent: AtomicF32,
+    recent_error: AtomicF32,
     latency: AtomicF32,
     timed: AtomicF32,
 }
+
+const _: () = assert!(size_of::<Group>() == 64, "a group is one cache line");
 
 #[derive(Default)]
 struct AtomicF32(AtomicU32);
@@ -123,8 +134,12 @@ impl AtomicF32 {
 /// busy client is no crowd and what it asks for does not become usual.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GroupView {
+    /// Weight of requests, decayed over ten seconds.
+    pub ten_seconds: f32,
     /// Weight of requests, decayed over a minute.
     pub minute: f32,
+    /// Weight of requests, decayed over ten minutes.
+    pub ten_minutes: f32,
     /// Weight of requests, decayed over an hour.
     pub hour: f32,
     /// Share of the weight of the last ten minutes that came from new clients.
@@ -133,6 +148,8 @@ pub struct GroupView {
     pub outcomes: f32,
     /// The error ratios.
     pub ratios: Ratios,
+    /// The share of 4xx over a minute less that over ten.
+    pub error_rise: f32,
     /// Mean of ln(1 + milliseconds); `None` when never timed.
     pub latency: Option<f32>,
 }
@@ -149,9 +166,17 @@ impl Group {
         let minute = decay(dt, MINUTE);
         // An outage fails or slows everybody within seconds, so what is usual must follow as
         // quickly: else those who try again look like its cause.
-        for count in [&self.minute, &self.server, &self.recent, &self.latency, &self.timed] {
+        for count in [
+            &self.minute,
+            &self.server,
+            &self.recent,
+            &self.recent_error,
+            &self.latency,
+            &self.timed,
+        ] {
             count.scale(minute);
         }
+        self.ten_seconds.scale(decay(dt, TEN_SECONDS));
         self.hour.scale(decay(dt, HOUR));
         let ten = decay(dt, TEN_MINUTES);
         for count in [
@@ -168,6 +193,7 @@ impl Group {
 
     fn request(&self, now: u64, newcomer: bool, weight: f32) {
         self.advance(now);
+        self.ten_seconds.add(weight);
         self.minute.add(weight);
         self.hour.add(weight);
         self.ten_minutes.add(weight);
@@ -182,6 +208,7 @@ impl Group {
         self.recent.add(weight);
         if (400..500).contains(&status) && status != 429 {
             self.error.add(weight);
+            self.recent_error.add(weight);
         }
         match status {
             401 | 403 => self.auth.add(weight),
@@ -197,21 +224,28 @@ impl Group {
 
     fn view(&self, now: u64) -> GroupView {
         let at = self.at.load(Ordering::Relaxed);
+        let ten_minutes = self.ten_minutes.get();
         let mut view = GroupView {
+            ten_seconds: self.ten_seconds.get(),
             minute: self.minute.get(),
+            ten_minutes,
             hour: self.hour.get(),
-            newcomers: self.newcomers.get() / self.ten_minutes.get().max(1.0),
+            newcomers: self.newcomers.get() / ten_minutes.max(1.0),
             outcomes: self.outcomes.get(),
             ratios: Ratios::default(),
+            error_rise: 0.0,
             latency: None,
         };
         // A ratio's two halves decay alike: only counts need to be brought to now, and those only
         // when the group is quiet.
         if now.saturating_sub(at) > 1_000_000_000 {
             let dt = seconds(now - at);
+            let ten = decay(dt, TEN_MINUTES);
+            view.ten_seconds *= decay(dt, TEN_SECONDS);
             view.minute *= decay(dt, MINUTE);
+            view.ten_minutes *= ten;
             view.hour *= decay(dt, HOUR);
-            view.outcomes *= decay(dt, TEN_MINUTES);
+            view.outcomes *= ten;
         }
         let each = 1.0 / self.outcomes.get().max(1e-3);
         view.ratios = Ratios {
@@ -220,6 +254,9 @@ impl Group {
             missing: self.missing.get() * each,
             server: self.server.get() / self.recent.get().max(1e-3),
         };
+        let recent = self.recent.get();
+        view.error_rise =
+            (self.recent_error.get() - view.ratios.error * recent) / (recent + RISE_PRIOR);
         let timed = self.timed.get();
         if timed > 0.5 {
             view.latency = Some(self.latency.get() / timed);
@@ -236,6 +273,65 @@ fn seconds(nanos: u64) -> f32 {
 #[derive(Default)]
 struct Stripe {
     notes: Vec<(Timestamp, Note)>,
+}
+
+/// How many clients of one fingerprint are on one route.
+#[derive(Default)]
+struct Cohort {
+    /// In units of [`MOMENT`], wrapping.
+    at: AtomicU32,
+    minute: AtomicF32,
+    hour: AtomicF32,
+}
+
+impl Cohort {
+    #[allow(clippy::cast_possible_truncation)]
+    fn moment(now: u64) -> u32 {
+        (now / MOMENT) as u32
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn age(&self, now: u64) -> f32 {
+        let passed = Self::moment(now).wrapping_sub(self.at.load(Ordering::Relaxed));
+        // What lies ahead was written by another thread.
+        passed.cast_signed().max(0) as f32 * (MOMENT as f32 * 1e-9)
+    }
+
+    fn add(&self, now: u64, weight: f32) {
+        let age = self.age(now);
+        if age > 0.0 {
+            self.at.store(Self::moment(now), Ordering::Relaxed);
+            self.minute.scale(decay(age, MINUTE));
+            self.hour.scale(decay(age, HOUR));
+        }
+        self.minute.add(weight);
+        self.hour.add(weight);
+    }
+
+    fn view(&self, now: u64) -> CohortView {
+        let age = self.age(now);
+        CohortView {
+            minute: self.minute.get() * decay(age, MINUTE),
+            hour: self.hour.get() * decay(age, HOUR),
+        }
+    }
+}
+
+/// The clients of one fingerprint on one route at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CohortView {
+    /// Weight of their requests, decayed over a minute.
+    pub minute: f32,
+    /// Weight of their requests, decayed over an hour.
+    pub hour: f32,
+}
+
+/// How many clients came that were not seen before.
+#[derive(Default)]
+struct Arrivals {
+    minute: AtomicF32,
+    ten_minutes: AtomicF32,
+    hour: AtomicF32,
 }
 
 #[repr(align(128))]
@@ -256,6 +352,8 @@ pub struct Groups {
     /// Requests of the last minute, whoever sent them: the site's load.
     load: AtomicF32,
     loaded_at: AtomicU64,
+    arrivals: Arrivals,
+    cohorts: Box<[Cohort]>,
     assets: AtomicF32,
     surprise: [AtomicF32; 2],
     pace: AtomicF32,
@@ -276,6 +374,8 @@ impl Default for Groups {
             first: AtomicU64::new(0),
             load: AtomicF32::default(),
             loaded_at: AtomicU64::new(0),
+            arrivals: Arrivals::default(),
+            cohorts: (0..COHORTS).map(|_| Cohort::default()).collect(),
             assets: AtomicF32::default(),
             surprise: [AtomicF32::default(), AtomicF32::default()],
             pace: AtomicF32::default(),
@@ -286,6 +386,35 @@ impl Default for Groups {
     }
 }
 
+/// The seconds that decayed counts of each horizon stand for: fewer while the site is young.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spans {
+    /// Of a minute.
+    pub minute: f32,
+    /// Of ten minutes.
+    pub ten_minutes: f32,
+    /// Of an hour.
+    pub hour: f32,
+}
+
+impl Spans {
+    /// What a count over a minute would be if all were as it was before the last minutes.
+    ///
+    /// An hour's mean would not do: an attack of a minute that is a hundred times the usual is most
+    /// of that hour. The difference of two decayed counts is what the longer one remembers beyond
+    /// the shorter. The minutes just passed speak only while little is known of the time before.
+    #[must_use]
+    pub fn usual(&self, minute: f32, ten_minutes: f32, hour: f32) -> f32 {
+        let (old, old_span) = ((hour - ten_minutes).max(0.0), self.hour - self.ten_minutes);
+        let (late, late_span) = ((ten_minutes - minute).max(0.0), self.ten_minutes - self.minute);
+        let late_worth = MINUTE / (MINUTE + old_span.max(0.0));
+        let now_worth = 5.0 / (5.0 + old_span.max(0.0) + late_span.max(0.0));
+        let count = old + late * late_worth + minute * now_worth;
+        let span = old_span + late_span * late_worth + self.minute * now_worth;
+        count / span.max(1e-3) * self.minute
+    }
+}
+
 /// The site as a whole at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SiteView {
@@ -293,8 +422,10 @@ pub struct SiteView {
     pub group: GroupView,
     /// Requests of the last minute, decayed, each counted as one.
     pub load: f32,
-    /// How much of an hour, and of a minute, was seen: seconds that decayed counts stand for.
-    pub span: (f32, f32),
+    /// New clients, decayed over a minute, ten minutes and an hour.
+    pub arrivals: [f32; 3],
+    /// How much was seen of each horizon.
+    pub span: Spans,
     /// Share of requests for assets, 0..1.
     pub assets: f32,
     /// Mean bits of surprise of a route (the entropy of the mix), and of a step between two.
@@ -332,7 +463,16 @@ impl Groups {
         SiteView {
             group: self.site.view(now.as_nanos()),
             load: self.load.get(),
-            span: (span(age, HOUR), span(age, MINUTE)),
+            arrivals: [
+                self.arrivals.minute.get(),
+                self.arrivals.ten_minutes.get(),
+                self.arrivals.hour.get(),
+            ],
+            span: Spans {
+                minute: span(age, MINUTE),
+                ten_minutes: span(age, TEN_MINUTES),
+                hour: span(age, HOUR),
+            },
             assets: self.assets.get(),
             surprise: (self.surprise[0].get(), self.surprise[1].get()),
             pace: self.pace.get(),
@@ -350,6 +490,12 @@ impl Groups {
     pub fn agent(&self, fingerprint: u64, now: Timestamp) -> GroupView {
         self.agent_group(fingerprint)
             .map_or_else(GroupView::default, |group| group.view(now.as_nanos()))
+    }
+
+    /// The clients of a fingerprint on a route now.
+    #[must_use]
+    pub fn cohort(&self, fingerprint: u64, route: RouteId, now: Timestamp) -> CohortView {
+        self.cohorts[cohort_slot(fingerprint, route)].view(now.as_nanos())
     }
 
     /// Bits of surprise at a route, given only the site's mix, and given the route before.
@@ -397,6 +543,7 @@ impl Groups {
         let group = &self.agents[rarest];
         group.at.store(now, Ordering::Relaxed);
         for count in [
+            &group.ten_seconds,
             &group.minute,
             &group.hour,
             &group.newcomers,
@@ -407,18 +554,13 @@ impl Groups {
             &group.missing,
             &group.server,
             &group.recent,
+            &group.recent_error,
             &group.latency,
             &group.timed,
         ] {
             count.set(0.0);
         }
         group
-    }
-
-    /// Has the CPU fetch what is kept of a fingerprint, as far as can be told without a look.
-    pub fn prefetch_agent(&self, fingerprint: u64) {
-        let (set, _) = agent_place(fingerprint);
-        prefetch_index(&self.tags, set);
     }
 
     /// Has the CPU fetch what folding the note will write: where other threads folded last, each
@@ -430,6 +572,7 @@ impl Groups {
                     prefetch_index(&self.pairs, pair_slot(previous, route));
                     prefetch_index(&self.leaving, usize::from(previous) % MAX_ROUTES);
                 }
+                prefetch_index(&self.cohorts, cohort_slot(agent, route));
                 (route, agent)
             }
             Note::Outcome { route, agent, .. } => (route, agent),
@@ -445,12 +588,34 @@ impl Groups {
             self.first.store(now, Ordering::Relaxed);
         }
         match *note {
-            Note::Request { route, previous, agent, newcomer, asset, surprise, weight, pace } => {
+            Note::Request {
+                route,
+                previous,
+                agent,
+                newcomer,
+                arrival,
+                asset,
+                surprise,
+                weight,
+                pace,
+            } => {
                 let before = self.loaded_at.load(Ordering::Relaxed);
                 if now >= before.saturating_add(MOMENT) {
                     self.loaded_at.store(now, Ordering::Relaxed);
-                    self.load.scale(decay(seconds(now - before), MINUTE));
+                    let dt = seconds(now - before);
+                    let minute = decay(dt, MINUTE);
+                    self.load.scale(minute);
+                    self.arrivals.minute.scale(minute);
+                    self.arrivals.ten_minutes.scale(decay(dt, TEN_MINUTES));
+                    self.arrivals.hour.scale(decay(dt, HOUR));
                 }
+                if arrival {
+                    let arrivals = &self.arrivals;
+                    for count in [&arrivals.minute, &arrivals.ten_minutes, &arrivals.hour] {
+                        count.add(1.0);
+                    }
+                }
+                self.cohorts[cohort_slot(agent, route)].add(now, weight);
                 self.load.add(1.0);
                 self.site.request(now, newcomer, weight);
                 self.routes[usize::from(route) % MAX_ROUTES].request(now, newcomer, weight);
@@ -499,6 +664,12 @@ fn pair_slot(previous: RouteId, route: RouteId) -> usize {
     hash % PAIRS
 }
 
+fn cohort_slot(fingerprint: u64, route: RouteId) -> usize {
+    #[allow(clippy::cast_possible_truncation)]
+    let hash = crate::mix(fingerprint, u64::from(route)) as usize;
+    hash % COHORTS
+}
+
 #[allow(clippy::cast_possible_truncation)]
 fn agent_place(fingerprint: u64) -> (usize, u32) {
     let set = fingerprint as usize % (MAX_AGENTS / AGENT_WAYS) * AGENT_WAYS;
@@ -528,6 +699,7 @@ mod tests {
             previous,
             agent,
             newcomer: false,
+            arrival: false,
             asset: false,
             surprise: (1.0, 1.0),
             weight: 1.0,
@@ -559,6 +731,65 @@ mod tests {
         assert!((later.ratios.missing - view.ratios.missing).abs() < 1e-3);
         assert!(groups.agent(9, now).minute > 300.0);
         assert!(groups.agent(10, now).minute == 0.0);
+    }
+
+    #[test]
+    fn an_attack_does_not_become_usual_while_it_lasts() {
+        let groups = Groups::default();
+        // Ten minutes at one request a second, and half a minute at two hundred.
+        let mut now = Timestamp::from_secs(1_000);
+        for _ in 0..600 {
+            now = now.plus(std::time::Duration::from_secs(1));
+            groups.note(now, request(3, 1, 9));
+        }
+        let calm = groups.site(now);
+        let usual = |site: &SiteView| {
+            let GroupView { minute, ten_minutes, hour, .. } = site.group;
+            site.span.usual(minute, ten_minutes, hour)
+        };
+        assert!((usual(&calm) / 60.0 - 1.0).abs() < 0.1, "{}", usual(&calm));
+        assert!((calm.group.ten_seconds - 10.0).abs() < 1.5, "{calm:?}");
+        for _ in 0..6_000 {
+            now = now.plus(std::time::Duration::from_millis(5));
+            groups.note(now, request(3, 1, 9));
+        }
+        let rush = groups.site(now);
+        assert!(rush.group.minute > 4_000.0 && rush.group.ten_seconds > 1_500.0, "{rush:?}");
+        assert!(usual(&rush) < 180.0, "{}", usual(&rush));
+        // A site met with the attack under way knows no better.
+        let young = Groups::default();
+        for i in 0..6_000u64 {
+            young.note(now.plus(std::time::Duration::from_millis(5 * i)), request(3, 1, 9));
+        }
+        let young = young.site(now.plus(std::time::Duration::from_secs(30)));
+        assert!(usual(&young) > 0.5 * young.group.minute, "{young:?}");
+    }
+
+    #[test]
+    fn a_cohort_is_told_from_its_fingerprint_and_its_route() {
+        let groups = Groups::default();
+        let now = Timestamp::from_secs(5_000);
+        for _ in 0..320 {
+            groups.note(now, request(3, 1, 9));
+            groups.note(now, outcome(3, 200));
+        }
+        assert!(groups.cohort(9, 3, now).minute > 300.0);
+        assert_eq!(groups.cohort(9, 4, now).minute, 0.0);
+        assert_eq!(groups.cohort(10, 3, now).minute, 0.0);
+        let later = groups.cohort(9, 3, Timestamp::from_secs(5_600));
+        assert!(later.minute < 0.1 && later.hour > 200.0, "{later:?}");
+    }
+
+    #[test]
+    fn errors_that_begin_show_as_a_rise() {
+        let groups = Groups::default();
+        for i in 0..600u64 {
+            let status = if i < 540 || i % 2 == 0 { 200 } else { 401 };
+            groups.note(Timestamp::from_secs(1_000 + i), outcome(3, status));
+        }
+        let now = Timestamp::from_secs(1_600);
+        assert!(groups.route(3, now).error_rise > 0.15, "{:?}", groups.route(3, now));
+        assert_eq!(groups.route(4, now).error_rise, 0.0);
     }
 
     #[test]

@@ -61,6 +61,7 @@ impl Memory {
             site: self.groups.site(now),
             route: self.groups.route(facts.route.id, now),
             agent: self.groups.agent(facts.fingerprint, now),
+            cohort: self.groups.cohort(facts.fingerprint, facts.route.id, now),
             network: self.networks.with(network, now, |entry| entry.observe(client, now)),
         }
     }
@@ -75,6 +76,7 @@ impl Memory {
             previous,
             agent: facts.fingerprint,
             newcomer: profile.is_newcomer(facts.time),
+            arrival: profile.requests() == 1,
             asset: facts.target.kind == Kind::Asset,
             surprise,
             weight: profile.voice(),

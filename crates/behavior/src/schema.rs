@@ -4,7 +4,7 @@
 //! what is unknown has the neutral value that its row states, so a model never meets a NaN.
 
 /// The version of this table; it changes whenever a row is added, removed or redefined.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// One row of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ pub struct Feature {
 }
 
 /// How many features a vector has.
-pub const COUNT: usize = 56;
+pub const COUNT: usize = 64;
 
 /// The values of one moment, in the order of [`SCHEMA`].
 pub type Features = [f32; COUNT];
@@ -84,16 +84,48 @@ schema! {
     43 NETWORK_CLIENTS "network_clients" "ln(1 + distinct clients of the same network over 10 minutes)" "active clients in the same network";
     44 NETWORK_RATE "network_rate" "requests over the last minute from the same network, as requests a minute" "traffic of the same network";
     45 NETWORK_ERROR_EXCESS "network_error_excess" "share of 4xx of the network above the routes' own, −1..1" "errors of the same network";
-    46 AGENT_SURGE "agent_surge" "log2 of the fingerprint's share of the site's clients but this one over a minute against an hour" "a sudden crowd of the same fingerprint";
+    46 AGENT_SURGE "agent_surge" "log2 of the fingerprint's share of the site's clients but this one over a minute against what was usual before" "a sudden crowd of the same fingerprint";
     47 AGENT_NEWCOMERS "agent_newcomers" "share of the fingerprint's clients that are new, 0..1" "many new clients look alike";
     48 AGENT_ERROR_EXCESS "agent_error_excess" "share of 4xx of the fingerprint above the routes' own, −1..1" "errors of the same fingerprint";
-    49 ROUTE_SURGE "route_surge" "log2 of the route's clients but this one over a minute against an hour" "a sudden rush on the route";
+    49 ROUTE_SURGE "route_surge" "log2 of the route's clients but this one over a minute against what was usual before" "a sudden rush on the route";
     50 ROUTE_NEWCOMERS "route_newcomers" "share of the route's clients that are new, 0..1" "many new clients on the route";
     51 ROUTE_ERROR_RATIO "route_error_ratio" "share of 4xx of the route lately, 0..1" "the route fails often for everybody";
-    52 SITE_SURGE "site_surge" "log2 of the site's clients but this one over a minute against an hour" "a rush on the whole site";
+    52 SITE_SURGE "site_surge" "log2 of the site's clients but this one over a minute against what was usual before" "a rush on the whole site";
     53 SITE_NEWCOMERS "site_newcomers" "share of the site's clients that are new, 0..1" "many new clients on the site";
     54 SITE_SHARE "site_share" "this client's share of the site's requests over a minute, 0..1" "takes much of the site's capacity";
     55 PACE "pace" "log2 of the client's requests over the last minute against what is usual of a client here" "far busier than other clients";
+    56 SITE_RUSH "site_rush" "log2 of the site's clients over the last 10 s against what was usual before" "a rush on the whole site within seconds";
+    57 ROUTE_RUSH "route_rush" "log2 of the route's clients over the last 10 s against what was usual before" "a rush on the route within seconds";
+    58 ARRIVAL_SURGE "arrival_surge" "log2 of new clients over the last minute against what was usual before" "many more new clients than usual";
+    59 COHORT_SURGE "cohort_surge" "log2 of clients of the same fingerprint on the same route over a minute against what was usual before" "a sudden crowd of look-alikes on one route";
+    60 ROUTE_ERROR_RISE "route_error_rise" "share of 4xx of the route over a minute less that of ten minutes, −1..1" "the route fails more often than before";
+    61 SETTLED "settled" "share of the client's requests of ten minutes that are older than a minute, 0..1" "how long the client has been at it";
+    62 SITE_SERVER_RATIO "site_server_ratio" "share of 5xx of the site over a minute, 0..1" "the site fails";
+    63 SITE_ERROR_RISE "site_error_rise" "share of 4xx of the site over a minute less that of ten minutes, −1..1" "more errors on the whole site than before";
+}
+
+/// What others do, as far as it is a change: zero or less on a site where nothing happens.
+const COMMOTION: [usize; 10] = [
+    index::AGENT_SURGE,
+    index::AGENT_ERROR_EXCESS,
+    index::ROUTE_SURGE,
+    index::SITE_SURGE,
+    index::SITE_RUSH,
+    index::ROUTE_RUSH,
+    index::ARRIVAL_SURGE,
+    index::COHORT_SURGE,
+    index::ROUTE_ERROR_RISE,
+    index::SITE_ERROR_RISE,
+];
+
+/// The same client at the same moment, if nothing unusual went on around it.
+#[must_use]
+pub fn in_calm(features: &Features) -> Features {
+    let mut calm = *features;
+    for at in COMMOTION {
+        calm[at] = calm[at].min(0.0);
+    }
+    calm
 }
 
 /// The position of the feature with this name.
@@ -115,9 +147,20 @@ mod tests {
     }
 
     #[test]
+    fn calm_takes_away_what_others_do_and_nothing_else() {
+        let features: Features = std::array::from_fn(|i| if i % 2 == 0 { 1.5 } else { -0.5 });
+        let calm = in_calm(&features);
+        for (i, (before, after)) in features.iter().zip(calm).enumerate() {
+            let expected = if COMMOTION.contains(&i) { before.min(0.0) } else { *before };
+            assert_eq!(after, expected, "{}", SCHEMA[i].name);
+        }
+        assert_eq!(in_calm(&calm), calm);
+    }
+
+    #[test]
     fn constants_point_at_their_rows() {
         assert_eq!(SCHEMA[index::RATE_10S].name, "rate_10s");
-        assert_eq!(SCHEMA[index::PACE].name, "pace");
-        assert_eq!(index::PACE, COUNT - 1);
+        assert_eq!(SCHEMA[index::SITE_ERROR_RISE].name, "site_error_rise");
+        assert_eq!(index::SITE_ERROR_RISE, COUNT - 1);
     }
 }

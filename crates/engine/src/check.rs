@@ -12,6 +12,7 @@ use std::time::Duration;
 use tidegate_behavior::extract::extract;
 use tidegate_behavior::facts::Facts;
 use tidegate_behavior::memory::Trace;
+use tidegate_behavior::schema::in_calm;
 use tidegate_behavior::{Features, Request, path};
 use tidegate_limiter::{Admission, Near, Quota, Timestamp};
 use tidegate_models::Model;
@@ -36,7 +37,7 @@ impl Engine {
             let idle = client.seen(&who, now);
             let note = self.memory.observe(&mut client.profile, &facts, &around);
             let features = extract(&client.profile, &facts, &around);
-            let score = score(&snapshot, &features);
+            let score = judge(&snapshot, &features, client.record(&snapshot, now));
             let learned = client.learned(&snapshot, request, score, idle, &who);
             let held = self.limit(&snapshot, request, &who, &facts, client, &learned);
             let decision = decision(&snapshot, request, &who, &facts, features, &learned, &held);
@@ -129,11 +130,43 @@ fn score(snapshot: &Snapshot, features: &Features) -> Option<f32> {
     score.is_finite().then(|| score.clamp(0.0, 1.0))
 }
 
+/// The score of a client, as far as it is due to what the client does itself if it has a record.
+///
+/// A rush makes everybody on its route, with its agent or new to the site look like a part of it,
+/// and rightly so: of those who come with it most are. Whoever was there before and goes on as
+/// before is a bystander. So a client with a good `record` (0..1) is asked about a second time as if
+/// all were calm around it, and a lower answer counts by as much as the record does.
+fn judge(snapshot: &Snapshot, features: &Features, record: f32) -> Option<f32> {
+    let score = score(snapshot, features)?;
+    // Seldom: most scores are low, and most that are not have no record.
+    if score < snapshot.policy.adaptive.bands.throttle * 0.5 || record <= 0.0 {
+        return Some(score);
+    }
+    let own = self::score(snapshot, &in_calm(features))?;
+    Some(score - (score - own).max(0.0) * record)
+}
+
 impl Client {
     /// Notes who the client is; answers how long it was away, in seconds.
     fn seen(&mut self, who: &Identity, now: Timestamp) -> f32 {
         self.named(who.name);
         now.since(self.profile.last_seen()).as_secs_f32()
+    }
+
+    /// How much of a good record counts yet, from 0 on. Somebody who vouches for the client with a
+    /// credential need not wait for trust.
+    fn trust(&self, now: Timestamp) -> f32 {
+        if self.profile.credentialed() {
+            return 1.0;
+        }
+        now.since(self.profile.first_seen()).as_secs_f32() / TRUST_SECONDS
+    }
+
+    /// How far the client has proven itself, 0..1.
+    #[allow(clippy::cast_precision_loss)]
+    fn record(&self, snapshot: &Snapshot, now: Timestamp) -> f32 {
+        let whole = snapshot.policy.adaptive.proven_after.max(1) as f32;
+        (self.standing.good / whole).min(1.0) * self.trust(now).min(1.0)
     }
 
     /// Turns the score into the client's limit; lists and overrides come before it.
@@ -155,9 +188,7 @@ impl Client {
             scored: score.is_some(),
         };
         if let Some(score) = score {
-            // Somebody who vouches for the client with a credential need not wait for trust.
-            let age = now.since(self.profile.first_seen()).as_secs_f32();
-            let trust = if self.profile.credentialed() { 1.0 } else { age / TRUST_SECONDS };
+            let trust = self.trust(now);
             self.standing.update(score, who.client, idle, trust, now, policy);
             learned.limit = match self.standing.quota(policy, &snapshot.ladder, trust) {
                 Some(quota) => Limited::To(quota),
@@ -235,5 +266,38 @@ fn decision(
         time: request.time,
         features,
         scored: learned.scored,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use tidegate_behavior::schema::{COUNT, index};
+    use tidegate_limiter::KeyHasher;
+    use tidegate_models::trees::Node;
+    use tidegate_models::{AnyModel, Calibration, Trees};
+
+    /// A model that looks at one feature alone.
+    fn snapshot(feature: usize) -> Snapshot {
+        let split = Node::Split { feature, threshold: 4.0, left: 1, right: 2, value: 0.0 };
+        let tree = vec![split, Node::Leaf(-4.0), Node::Leaf(4.0)];
+        let model = AnyModel::Trees(Trees::new(0.0, &[tree], Calibration::default()).unwrap());
+        let keys = KeyHasher::new(1, 2);
+        Snapshot::new(Arc::default(), Some(Arc::new(model)), &keys)
+    }
+
+    #[test]
+    fn a_record_speaks_against_what_others_do_and_not_against_what_the_client_does() {
+        let features = [8.0; COUNT];
+        let crowd = snapshot(index::COHORT_SURGE);
+        let [none, half, whole] = [0.0, 0.5, 1.0].map(|r| judge(&crowd, &features, r).unwrap());
+        assert!(none > 0.98 && whole < 0.02, "{none} {whole}");
+        assert!((half - (none + whole) / 2.0).abs() < 1e-6, "{half}");
+        let own = snapshot(index::RATE_10S);
+        assert_eq!(judge(&own, &features, 1.0), judge(&own, &features, 0.0));
+        // A low score is as it is.
+        let calm = [0.0; COUNT];
+        assert_eq!(judge(&crowd, &calm, 1.0), score(&crowd, &calm));
     }
 }

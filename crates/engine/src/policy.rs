@@ -142,7 +142,7 @@ pub struct Adaptive {
     pub tiers: Tiers,
     /// What requests cost.
     pub costs: Costs,
-    /// How long a block lasts when nothing more comes from the client.
+    /// How long a block lasts at the longest when nothing more speaks against the client.
     pub block_for: Duration,
     /// Half-life of risk while a client behaves: the time in which a mistake heals by half.
     pub forgive: Duration,

@@ -7,9 +7,10 @@ use tidegate_limiter::{Key, Quota, Timestamp};
 
 /// How far one request moves the smoothed risk towards its score, when the score is above it.
 ///
-/// 0.35 means that a single odd request condemns nobody (a score of 1 from a standing of 0 gives
-/// 0.35) and that five in a row do (0.88): a sequential test with geometric memory.
-const RISE: f32 = 0.35;
+/// 0.45 means that a single odd request condemns nobody (a score of 1 from a risk of 0 gives 0.45,
+/// which no jitter brings into the throttle band), that two throttle (0.70) and that four block
+/// (0.91): a sequential test with geometric memory.
+const RISE: f32 = 0.45;
 /// A client with a long good record rises more slowly, but never more slowly than this.
 const RISE_PROVEN: f32 = 0.15;
 /// A client with a long good record takes at least this long, in seconds, to get most of the way
@@ -297,6 +298,29 @@ mod tests {
         standing.quota(&policy, &Ladder::new(&policy.tiers), 1.0);
         assert_eq!(standing.action, Action::Allow);
         assert!(!standing.probation);
+    }
+
+    #[test]
+    fn a_block_ends_early_when_what_caused_it_has_passed() {
+        let policy = Adaptive::default();
+        let mut standing = Standing::default();
+        run(&mut standing, 1.0, 10, &policy);
+        assert_eq!(standing.action, Action::Block);
+        // Asked again and again, with nothing to be said against it any more.
+        let mut asked = 0;
+        while standing.action == Action::Block && asked < 100 {
+            standing.update(0.0, Key(7), 1.0, 1.0, Timestamp::from_secs(1010 + asked), &policy);
+            asked += 1;
+        }
+        assert!((4..20).contains(&asked), "{asked}");
+        assert_eq!(standing.blocked_for(Timestamp::from_secs(1010 + asked)), 0);
+        // Nor does a score of 1 now and then let it go.
+        run(&mut standing, 1.0, 10, &policy);
+        for i in 0..30 {
+            let score = if i % 3 == 0 { 1.0 } else { 0.3 };
+            standing.update(score, Key(7), 1.0, 1.0, Timestamp::from_secs(1110 + i), &policy);
+        }
+        assert_eq!(standing.action, Action::Block);
     }
 
     #[test]

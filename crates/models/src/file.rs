@@ -396,7 +396,7 @@ mod tests {
             ("depth is 9", patched(&bytes, body + 4, &[9])),
             ("number of trees is 65535", patched(&bytes, body + 5, &[255, 255])),
             ("number of blocks is 65535", patched(&bytes, body + 7, &[255, 255])),
-            ("block number 1 names feature 56", patched(&bytes, features + 1, &[56])),
+            ("block number 1 names feature 64", patched(&bytes, features + 1, &[64])),
             ("slot number 3 points at 65535", patched(&bytes, slots + 6, &[255, 255])),
         ];
         for (expected, file) in &flaws {

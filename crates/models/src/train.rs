@@ -38,8 +38,8 @@ pub struct Params {
 impl Default for Params {
     fn default() -> Self {
         Self {
-            trees: 96,
-            depth: 6,
+            trees: 128,
+            depth: 5,
             learning_rate: 0.2,
             l2: 1.0,
             min_leaf_weight: 10.0,

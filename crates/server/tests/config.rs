@@ -151,6 +151,103 @@ fn a_file_that_is_no_database_is_named() {
     assert!(error.message().contains("asn.mmdb: not a MaxMind"), "{error}");
 }
 
+/// A MaxMind database (format 2.0) that gives IPv4 networks of 24 bits a number each.
+fn asn_database(networks: &[([u8; 3], u32)]) -> Vec<u8> {
+    // Data: one map a network, `{"autonomous_system_number": n}`.
+    let text = |out: &mut Vec<u8>, s: &str| {
+        match s.len() {
+            n @ 0..29 => out.push(2 << 5 | n as u8),
+            n => out.extend([2 << 5 | 29, (n - 29) as u8]),
+        }
+        out.extend(s.as_bytes());
+    };
+    let number = |out: &mut Vec<u8>, kind: u8, bytes: &[u8]| {
+        out.push(kind << 5 | bytes.len() as u8);
+        out.extend(bytes);
+    };
+    let (mut data, mut places) = (Vec::new(), Vec::new());
+    for (_, asn) in networks {
+        places.push(data.len());
+        data.push(7 << 5 | 1);
+        text(&mut data, "autonomous_system_number");
+        number(&mut data, 6, &asn.to_be_bytes());
+    }
+    // The tree: two records of 24 bits a node; a child, a place in the data, or `None`.
+    let mut nodes: Vec<[Option<Result<usize, usize>>; 2]> = vec![[None; 2]];
+    for ((prefix, _), place) in networks.iter().zip(places) {
+        let mut at = 0;
+        for bit in 0..24 {
+            let side = usize::from(prefix[bit / 8] >> (7 - bit % 8) & 1);
+            if bit == 23 {
+                nodes[at][side] = Some(Err(place));
+            } else if let Some(Ok(child)) = nodes[at][side] {
+                at = child;
+            } else {
+                nodes[at][side] = Some(Ok(nodes.len()));
+                at = nodes.len();
+                nodes.push([None; 2]);
+            }
+        }
+    }
+    let count = nodes.len();
+    let mut out = Vec::new();
+    for record in nodes.iter().flatten() {
+        let value = match record {
+            None => count,
+            Some(Ok(child)) => *child,
+            Some(Err(place)) => count + 16 + place,
+        };
+        out.extend(&(value as u32).to_be_bytes()[1..]);
+    }
+    out.extend([0; 16]);
+    out.extend(data);
+    out.extend(b"\xab\xcd\xefMaxMind.com");
+    out.push(7 << 5 | 9);
+    text(&mut out, "build_epoch");
+    out.extend([1, 2, 1]); // 1, in one byte, of the extended kind 9: an unsigned number of 64 bits
+    text(&mut out, "languages");
+    out.extend([0, 4]); // no member, of the extended kind 11: an array
+    text(&mut out, "description");
+    out.push(7 << 5);
+    text(&mut out, "binary_format_major_version");
+    number(&mut out, 5, &2u16.to_be_bytes());
+    text(&mut out, "binary_format_minor_version");
+    number(&mut out, 5, &0u16.to_be_bytes());
+    text(&mut out, "database_type");
+    text(&mut out, "GeoLite2-ASN");
+    text(&mut out, "ip_version");
+    number(&mut out, 5, &4u16.to_be_bytes());
+    text(&mut out, "node_count");
+    number(&mut out, 6, &(count as u32).to_be_bytes());
+    text(&mut out, "record_size");
+    number(&mut out, 5, &24u16.to_be_bytes());
+    out
+}
+
+#[test]
+fn networks_of_hosting_companies_come_from_a_database() {
+    let (folder, path) = write(&format!(
+        "{PROXY}reputation:\n  - {{maxmind: asn.mmdb, hosting_asns: [64496, 64499]}}\n  \
+         - {{file: good.txt, value: good}}\n"
+    ));
+    let networks = [
+        ([192, 0, 2], 64496),
+        ([198, 51, 100], 64497),
+        ([203, 0, 113], 64499),
+        ([192, 0, 3], 64496),
+    ];
+    std::fs::write(folder.path().join("asn.mmdb"), asn_database(&networks)).unwrap();
+    std::fs::write(folder.path().join("good.txt"), "192.0.3.7 # a partner\n").unwrap();
+    let policy = load(&path).unwrap().policy;
+    let of = |addr: &str| policy.reputation.get(addr.parse().unwrap()).copied();
+    assert_eq!(
+        (of("192.0.2.1"), of("192.0.2.255"), of("203.0.113.9")),
+        (Some(1), Some(1), Some(1))
+    );
+    assert_eq!((of("198.51.100.1"), of("192.0.1.255"), of("192.0.4.0")), (None, None, None));
+    assert_eq!((of("192.0.3.6"), of("192.0.3.7")), (Some(1), Some(-1)), "the longest prefix wins");
+}
+
 #[test]
 fn the_offending_line_is_shown() {
     let (_folder, path) =

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tidegate_models::train::Params;
 
 /// A rate limiter that learns each client's own limit from how the client behaves.
 #[derive(Debug, Parser)]
@@ -65,10 +66,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = tidegate_lab::train::FIRST_TRAINING_SEED)]
     pub(crate) seed: u64,
     /// How many trees.
-    #[arg(long, default_value_t = 96)]
+    #[arg(long, default_value_t = Params::default().trees)]
     pub(crate) trees: usize,
     /// How deep a tree may become.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = Params::default().depth)]
     pub(crate) depth: usize,
 }
 

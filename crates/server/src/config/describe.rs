@@ -110,7 +110,8 @@ fn adaptive(resolved: &Resolved, lines: &mut Vec<String>) {
         quota(&tiers.throttled)
     ));
     lines.push(format!(
-        "Risk from {}: blocked for {}, then {} until forgiven; risk halves every {} of good behaviour.",
+        "Risk from {}: blocked while it stays high and for {} at the longest, then {} until forgiven; \
+         risk halves every {} of good behaviour.",
         bands.block,
         show(adaptive.block_for),
         quota(&tiers.risky),
