@@ -33,9 +33,6 @@ fn surge(now: f32, before: f32) -> f32 {
     log2((now + 1.0) / (before + 1.0))
 }
 
-const TEN_SECONDS: f32 = 10.0;
-const MINUTE: f32 = 60.0;
-
 /// The features of a client whose profile has observed the request.
 #[must_use]
 pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Features {
@@ -126,7 +123,7 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::PACE] = (ln_1p(minute) - site.pace) * std::f32::consts::LOG2_E;
 
     // The same within seconds: an attack is over by the time a minute's count has followed.
-    let short = (TEN_SECONDS / span.minute).min(1.0);
+    let short = (HORIZONS[0] / span.minute).min(1.0);
     let own_short = ten * profile.voice();
     let rush = |group: &GroupView, usual: f32| {
         surge((group.ten_seconds - own_short).max(0.0), usual * short)
@@ -137,7 +134,7 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::ARRIVAL_SURGE] = surge(arrivals, span.usual(arrivals, late, all));
     let cohort = &around.cohort;
     let before = (cohort.hour - cohort.minute).max(0.0);
-    let before_span = span.hour - span.minute + MINUTE;
+    let before_span = span.hour - span.minute + HORIZONS[1];
     x[i::COHORT_SURGE] = surge((cohort.minute - own).max(0.0), before / before_span * span.minute);
     x[i::ROUTE_ERROR_RISE] = around.route.error_rise;
     x[i::SITE_SERVER_RATIO] = site.group.ratios.server;

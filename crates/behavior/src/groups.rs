@@ -22,7 +22,7 @@ pub const STRIPES: usize = 16;
 /// How old a note may get before the next one of its stripe folds it in, nanoseconds.
 pub const MAX_LAG: u64 = 250_000_000;
 /// Counts decay in steps of at least this many nanoseconds (a millisecond, as good as): what falls
-/// in between is of one moment. The shortest horizon is a minute.
+/// in between is of one moment. The shortest horizon is ten seconds.
 const MOMENT: u64 = 1 << 20;
 /// Outcomes of a minute that a rise of errors is drawn to 0 by.
 const RISE_PRIOR: f32 = 4.0;
@@ -285,11 +285,13 @@ struct Cohort {
 }
 
 impl Cohort {
+    // What is cut off is the wrapping.
     #[allow(clippy::cast_possible_truncation)]
     fn moment(now: u64) -> u32 {
         (now / MOMENT) as u32
     }
 
+    // Exact to a millisecond for hours, and of what is older nothing is left.
     #[allow(clippy::cast_precision_loss)]
     fn age(&self, now: u64) -> f32 {
         let passed = Self::moment(now).wrapping_sub(self.at.load(Ordering::Relaxed));
@@ -658,16 +660,18 @@ fn span(age: f32, tau: f32) -> f32 {
     tau * (1.0 - decay(age, tau)).max(1.0 / tau)
 }
 
+/// The place of a pair among `places`; any part of the hash will do.
+#[allow(clippy::cast_possible_truncation)]
+fn slot_of(first: u64, second: u64, places: usize) -> usize {
+    crate::mix(first, second) as usize % places
+}
+
 fn pair_slot(previous: RouteId, route: RouteId) -> usize {
-    #[allow(clippy::cast_possible_truncation)]
-    let hash = crate::mix(u64::from(previous), u64::from(route)) as usize;
-    hash % PAIRS
+    slot_of(u64::from(previous), u64::from(route), PAIRS)
 }
 
 fn cohort_slot(fingerprint: u64, route: RouteId) -> usize {
-    #[allow(clippy::cast_possible_truncation)]
-    let hash = crate::mix(fingerprint, u64::from(route)) as usize;
-    hash % COHORTS
+    slot_of(fingerprint, u64::from(route), COHORTS)
 }
 
 #[allow(clippy::cast_possible_truncation)]

@@ -37,7 +37,7 @@ impl Engine {
             let idle = client.seen(&who, now);
             let note = self.memory.observe(&mut client.profile, &facts, &around);
             let features = extract(&client.profile, &facts, &around);
-            let score = judge(&snapshot, &features, client.record(&snapshot, now));
+            let score = judge(&snapshot, &features, || client.record(&snapshot, now));
             let learned = client.learned(&snapshot, request, score, idle, &who);
             let held = self.limit(&snapshot, request, &who, &facts, client, &learned);
             let decision = decision(&snapshot, request, &who, &facts, features, &learned, &held);
@@ -136,10 +136,14 @@ fn score(snapshot: &Snapshot, features: &Features) -> Option<f32> {
 /// and rightly so: of those who come with it most are. Whoever was there before and goes on as
 /// before is a bystander. So a client with a good `record` (0..1) is asked about a second time as if
 /// all were calm around it, and a lower answer counts by as much as the record does.
-fn judge(snapshot: &Snapshot, features: &Features, record: f32) -> Option<f32> {
+fn judge(snapshot: &Snapshot, features: &Features, record: impl FnOnce() -> f32) -> Option<f32> {
     let score = score(snapshot, features)?;
-    // Seldom: most scores are low, and most that are not have no record.
-    if score < snapshot.policy.adaptive.bands.throttle * 0.5 || record <= 0.0 {
+    // Most scores are low, and most that are not have no record, so the rest is seldom done.
+    if score < snapshot.policy.adaptive.bands.throttle * 0.5 {
+        return Some(score);
+    }
+    let record = record();
+    if record <= 0.0 {
         return Some(score);
     }
     let own = self::score(snapshot, &in_calm(features))?;
@@ -291,13 +295,13 @@ mod tests {
     fn a_record_speaks_against_what_others_do_and_not_against_what_the_client_does() {
         let features = [8.0; COUNT];
         let crowd = snapshot(index::COHORT_SURGE);
-        let [none, half, whole] = [0.0, 0.5, 1.0].map(|r| judge(&crowd, &features, r).unwrap());
+        let [none, half, whole] = [0.0, 0.5, 1.0].map(|r| judge(&crowd, &features, || r).unwrap());
         assert!(none > 0.98 && whole < 0.02, "{none} {whole}");
         assert!((half - (none + whole) / 2.0).abs() < 1e-6, "{half}");
         let own = snapshot(index::RATE_10S);
-        assert_eq!(judge(&own, &features, 1.0), judge(&own, &features, 0.0));
+        assert_eq!(judge(&own, &features, || 1.0), judge(&own, &features, || 0.0));
         // A low score is as it is.
         let calm = [0.0; COUNT];
-        assert_eq!(judge(&crowd, &calm, 1.0), score(&crowd, &calm));
+        assert_eq!(judge(&crowd, &calm, || 1.0), score(&crowd, &calm));
     }
 }

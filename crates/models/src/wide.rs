@@ -172,7 +172,7 @@ impl Walk<'_> {
     fn choose(&self, answer: __mmask32, left: At, right: At) -> At {
         let cpu = self.wide.cpu.avx512bw;
         (
-            self.wide.cpu.avx512bw._mm256_mask_blend_epi8(answer, left.0, right.0),
+            cpu._mm256_mask_blend_epi8(answer, left.0, right.0),
             cpu._mm512_mask_blend_epi16(answer, left.1, right.1),
         )
     }

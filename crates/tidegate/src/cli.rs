@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tidegate_lab::train::Plan;
 use tidegate_models::train::Params;
 
 /// A rate limiter that learns each client's own limit from how the client behaves.
@@ -60,10 +61,10 @@ pub(crate) struct TrainArgs {
     #[arg(long)]
     pub(crate) logistic: bool,
     /// How often to simulate every scenario, each time on a site of its own, for 2 to 45 minutes.
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    #[arg(long, default_value_t = Plan::default().rounds, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) rounds: u64,
     /// The first site's seed. Below 1000000 it overlaps with what `evaluate` uses.
-    #[arg(long, default_value_t = tidegate_lab::train::FIRST_TRAINING_SEED)]
+    #[arg(long, default_value_t = Plan::default().seed)]
     pub(crate) seed: u64,
     /// How many trees.
     #[arg(long, default_value_t = Params::default().trees)]

@@ -1,3 +1,5 @@
+//! Replay against logs written for it: what is counted, denied and reported.
+
 use super::*;
 use crate::formats::{Format, Parser};
 use proptest::prelude::*;
