@@ -1,5 +1,6 @@
 //! Training of the abuse classifier on simulated traffic, through the very code that serves.
 
+use crate::simulate::dice::Dice;
 use crate::simulate::{Scenario, Traffic, generate};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -83,18 +84,16 @@ fn scene(run: u64) -> (Scenario, u32) {
     let scenarios = Scenario::ALL.len() as u64;
     let at = |n: u64, of: usize| usize::try_from(n % of as u64).unwrap_or(0);
     // Another length for the same scenario in every round.
-    let length = LENGTHS[at(run + run / scenarios, LENGTHS.len())];
+    let length = LENGTHS[at(run % scenarios + run / scenarios, LENGTHS.len())];
     (Scenario::ALL[at(run, Scenario::ALL.len())], length)
 }
 
 /// The share of a run that the limiter misses, because it is started while all goes on: in every
 /// third run, for an attack may be under way, or be the reason for the start.
 fn missed(run: u32) -> f64 {
-    // Splitmix64: which runs, and how much of them, has nothing to do with scenario and length.
-    let mut z = u64::from(run).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z ^= z >> 27;
-    if z % 3 == 0 { (z >> 11) as f64 / (1u64 << 53) as f64 * 0.8 } else { 0.0 }
+    // Which runs, and how much of them, has nothing to do with scenario and length.
+    let mut dice = Dice::new(u64::from(run), 3);
+    if dice.below(3) == 0 { dice.between(0.0, 0.8) } else { 0.0 }
 }
 
 /// Runs one simulation through an engine without a model and keeps rows at which something new

@@ -130,7 +130,8 @@ pub(crate) struct CheckConfigArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
     /// What happens: quiet, flash-crowd, office, outage, deploy, flood, botnet, scan, scrape,
-    /// stuffing, enumeration, bruteforce, mixed or crowd-attack.
+    /// stuffing, enumeration, bruteforce, hoarding, carding, headless, slow-scrape, slow-stuffing,
+    /// keys, ramp, mixed or crowd-attack.
     #[arg(long, value_name = "NAME")]
     pub(crate) scenario: String,
     /// Draws the site, the visitors and the attackers.

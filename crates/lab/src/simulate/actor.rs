@@ -48,6 +48,14 @@ pub const FAMILIES: &[&dyn Family] = &[
     &super::stuffing::Stuffing,
     &super::enumeration::Enumeration,
     &super::bruteforce::Bruteforce,
+    &super::hoarder::Hoarder,
+    &super::carding::Carding,
+    &super::headless::Headless,
+    &super::swarm::Swarm,
+    &super::patient::Patient,
+    &super::churner::Churner,
+    &super::sharing::Sharing,
+    &super::ramp::Ramp,
 ];
 
 /// One client as the site sees it.
@@ -257,6 +265,19 @@ impl Stage<'_> {
         let place = if self.dice.chance(hosted) { Place::Hosting } else { Place::Home };
         let addr = self.networks.any(&mut self.dice, place);
         self.client_at(addr, mask.0.clone(), mask.1)
+    }
+
+    /// When somebody comes: at any time, or with one of the site's waves.
+    pub fn arrival(&mut self) -> f64 {
+        let Some(waves) = self.site.waves else {
+            return self.dice.between(0.0, self.length);
+        };
+        if self.dice.chance(waves.calm) {
+            return self.dice.between(0.0, self.length);
+        }
+        let last = (self.length / waves.period) as usize;
+        let wave = (self.dice.below(last + 1) as f64 + waves.phase) * waves.period;
+        (wave + self.dice.pause(waves.width)).min(self.length)
     }
 
     /// When an attack of this family begins and ends: within the attack's span, not all at once.

@@ -81,6 +81,8 @@ fn browse(
     let last = stage.sent + each;
     let mut now = span.from;
     while now < span.to && stage.sent < last {
-        now = browser.step(stage, now, habits).0 + stage.dice.pause(1.0 / rate);
+        // The rate is one of requests: a page with all it needs is many.
+        let pages = rate / (1.0 + stage.site.shared_assets as f64 * 0.2);
+        now = browser.step(stage, now, habits).0 + stage.dice.pause(1.0 / pages);
     }
 }

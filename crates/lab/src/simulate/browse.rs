@@ -302,26 +302,78 @@ impl Browser {
         self.seen.last().map_or_else(|| "/".into(), |seen| seen.2.clone())
     }
 
+    /// The address of the page that is open, as far as the browser tells it.
+    pub(super) fn here(&self) -> Arc<str> {
+        if self.referers == Referers::None { Arc::default() } else { self.here.clone() }
+    }
+
+    /// Opens the form to log in, if the site has one, with what every page needs; returns when
+    /// it is complete.
+    pub(super) fn form(&mut self, stage: &mut Stage<'_>, at: f64) -> f64 {
+        let site = stage.site;
+        let Some(form) = &site.login.form else { return at };
+        let outcome = site.plain(&mut stage.dice, at, 200, 4000.0);
+        let call = Call::get(form.as_str()).from(self.referer(site));
+        stage.send(&self.client, at, call, outcome);
+        self.here = format!("{}{form}", site.origin).into();
+        let mut now = at + stage.dice.pause(self.speed * 4.0) + 0.02;
+        for n in 0..site.shared_assets {
+            self.fetch(stage, now, Asset::Shared(n));
+            now += stage.dice.pause(self.speed);
+        }
+        now
+    }
+
+    /// One attempt to log in.
+    pub(super) fn attempt(&mut self, stage: &mut Stage<'_>, at: f64, right: bool) {
+        let site = stage.site;
+        let outcome = site.log_in(&mut stage.dice, at, right);
+        let payload = site.login_payload(&mut stage.dice);
+        let call = Call::post(site.login.path.as_str(), payload).from(self.referer(site));
+        stage.send(&self.client, at, call, outcome);
+    }
+
     /// Tries to log in, wrong `wrong` times and then right; returns when done.
     pub(super) fn log_in(&mut self, stage: &mut Stage<'_>, at: f64, wrong: usize) -> f64 {
-        let site = stage.site;
-        let mut now = at;
-        if let Some(form) = &site.login.form {
-            let outcome = site.plain(&mut stage.dice, now, 200, 4000.0);
-            let call = Call::get(form.as_str()).from(self.referer(site));
-            stage.send(&self.client, now, call, outcome);
-            self.here = format!("{}{form}", site.origin).into();
+        let mut now = self.form(stage, at);
+        if stage.site.login.form.is_some() {
             now += stage.dice.log_normal(8.0, 0.7);
         }
         self.client.user = stage.user();
         for attempt in 0..=wrong {
-            let outcome = site.log_in(&mut stage.dice, now, attempt == wrong);
-            let payload = site.login_payload(&mut stage.dice);
-            let call = Call::post(site.login.path.as_str(), payload).from(self.referer(site));
-            stage.send(&self.client, now, call, outcome);
+            self.attempt(stage, now, attempt == wrong);
             now += stage.dice.log_normal(if attempt == wrong { 1.0 } else { 7.0 }, 0.6);
         }
         self.client.known = true;
+        now
+    }
+
+    /// Puts something into the basket and pays; now and then it is gone, or the card is declined.
+    pub(super) fn buy(&mut self, stage: &mut Stage<'_>, at: f64) -> f64 {
+        let site = stage.site;
+        let mut now = at;
+        for _ in 0..1 + stage.dice.zipf(4, 1.5) {
+            let there = !stage.dice.chance(0.05);
+            let outcome = site.reserve(&mut stage.dice, now, there);
+            let payload = site.shop.payload(&mut stage.dice);
+            let call = Call::post(site.shop.basket.as_str(), payload).from(self.referer(site));
+            stage.send(&self.client, now, call, outcome);
+            now += stage.dice.log_normal(12.0, 0.9);
+        }
+        if stage.dice.chance(0.4) {
+            return now;
+        }
+        for _ in 0..4 {
+            let good = !stage.dice.chance(0.12);
+            let outcome = site.pay(&mut stage.dice, now, good);
+            let payload = site.shop.payload(&mut stage.dice);
+            let call = Call::post(site.shop.payment.as_str(), payload).from(self.referer(site));
+            stage.send(&self.client, now, call, outcome);
+            now += stage.dice.log_normal(20.0, 0.8);
+            if good {
+                break;
+            }
+        }
         now
     }
 

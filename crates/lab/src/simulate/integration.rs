@@ -1,11 +1,12 @@
 //! Programs of partners and customers: polls, syncs, batches, webhooks, and expired tokens.
 
 use super::actor::{Call, Client, Family, Pace, Stage};
-use super::address::Place;
+use super::address::{Networks, Place};
 use super::agents::AgentKind;
 use super::dice::Dice;
 use super::route::Query;
 use super::site::{Span, Style};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Programs that use the site with its blessing.
@@ -51,12 +52,14 @@ impl Family for Integration {
             let share = whole as f64 * stage.dice.spread(0.05, 0.5);
             let span = Span { from, to: (from + (share / rate).max(20.0)).min(stage.length) };
             let mut pace = Pace::draw(&mut stage.dice, rate);
-            match stage.dice.below(7) {
+            match stage.dice.below(9) {
                 0 => poll(stage, &client, span, &mut pace),
                 1 | 2 => sync(stage, &client, span, &mut pace),
                 3 => batch(stage, &client, rate, share as usize),
                 4 => webhook(stage, &client, span, &mut pace),
                 5 => expired(stage, &client, span, &mut pace),
+                6 => platform(stage, &client, kind, span, rate),
+                7 => fleet(stage, &client, span, rate),
                 _ => mixed(stage, &client, span, &mut pace),
             }
             if !stage.goes_on() {
@@ -185,6 +188,47 @@ fn expired(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) 
             insist(stage, client, at, route, &path);
         }
         at += pace.next(&mut stage.dice);
+    }
+}
+
+/// A service that works for many customers of the site with the key of each, from few addresses.
+fn platform(stage: &mut Stage<'_>, first: &Client, kind: AgentKind, span: Span, rate: f64) {
+    let customers = stage.dice.magnitude(3, 80);
+    let machines: Vec<IpAddr> = (0..stage.dice.count(1, 4))
+        .map(|_| Networks::neighbour(&mut stage.dice, first.addr))
+        .collect();
+    for _ in 0..customers {
+        let addr = stage.dice.pick(&machines);
+        let mut client = stage.client_at(addr, first.agent.clone(), kind);
+        stage.give_credential(&mut client);
+        let from = span.from + stage.dice.unit() * span.length() * 0.8;
+        // Short jobs for many, a long one for some.
+        let lasts = span.length() * stage.dice.spread(0.01, 1.0);
+        let span = Span { from, to: (from + lasts).min(span.to) };
+        let own = rate / customers as f64 * span.length() / lasts.max(1.0);
+        let mut pace = Pace::draw(&mut stage.dice, own.max(0.02));
+        mixed(stage, &client, span, &mut pace);
+        if !stage.goes_on() {
+            return;
+        }
+    }
+}
+
+/// One key on all the machines of one customer.
+fn fleet(stage: &mut Stage<'_>, client: &Client, span: Span, rate: f64) {
+    let machines = stage.dice.magnitude(2, 40);
+    let networks: Vec<IpAddr> = (0..stage.dice.count(1, 5))
+        .map(|_| stage.networks.any(&mut stage.dice, Place::Hosting))
+        .collect();
+    for _ in 0..machines {
+        let network = stage.dice.pick(&networks);
+        let mut machine = client.clone();
+        machine.addr = Networks::neighbour(&mut stage.dice, network);
+        let mut pace = Pace::draw(&mut stage.dice, (rate / machines as f64).max(0.02));
+        mixed(stage, &machine, span, &mut pace);
+        if !stage.goes_on() {
+            return;
+        }
     }
 }
 

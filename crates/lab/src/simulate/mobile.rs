@@ -60,8 +60,11 @@ impl Family for Mobile {
                 client.user = stage.user();
             }
             client.known = true;
-            let from = if stage.dice.chance(known) { -stage.length.min(600.0) } else { 0.0 };
-            let mut at = stage.dice.between(from, stage.length);
+            let mut at = if stage.dice.chance(known) {
+                stage.dice.between(-stage.length.min(600.0), stage.length)
+            } else {
+                stage.arrival()
+            };
             for _ in 0..1 + stage.dice.zipf(6, 1.2) {
                 at = session(stage, &mut client, &app, at);
                 at += stage.dice.log_normal(240.0, 1.0);

@@ -20,21 +20,29 @@ pub mod assets;
 mod botnet;
 mod browse;
 mod bruteforce;
+mod carding;
+mod churner;
 mod crawler;
 mod crowd;
 pub mod dice;
 mod enumeration;
 mod flood;
+mod headless;
+mod hoarder;
 mod integration;
 mod mobile;
 mod monitor;
 mod office;
+mod patient;
+mod ramp;
 pub mod route;
 mod scanner;
 mod scenario;
 mod scraper;
+mod sharing;
 pub mod site;
 mod stuffing;
+mod swarm;
 mod visitor;
 mod words;
 mod write;
@@ -157,6 +165,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     let mut fate = Dice::new(seed, 1);
     let attacks = scenario.attacks(&mut fate);
     mishaps(&mut site, scenario, &mut fate, length);
+    suited(&mut site, &attacks, &mut fate);
     let mut cast: Vec<(u64, &dyn Family, f64, Span)> = Vec::new();
     let whole = Span { from: 0.0, to: length };
     let mut legitimate = 0.0;
@@ -228,6 +237,16 @@ fn mishaps(site: &mut Site, scenario: Scenario, dice: &mut Dice, length: f64) {
     }
     if scenario == Scenario::Deploy || dice.chance(0.15) {
         site.deploy = Some(length * dice.between(0.2, 0.8));
+    }
+}
+
+/// Gives the site what an attack of these families is about.
+fn suited(site: &mut Site, attacks: &[&str], dice: &mut Dice) {
+    if attacks.contains(&"patient") && dice.chance(0.6) {
+        site.login.hide_failures();
+    }
+    if attacks.contains(&"churner") || attacks.contains(&"sharing") {
+        site.names_credentials = true;
     }
 }
 

@@ -46,7 +46,8 @@ impl Family for Office {
                 let habits = Habits::draw(&mut stage.dice);
                 let mut at = match rush {
                     Some(rush) => rush + stage.dice.pause(90.0),
-                    None => stage.dice.between(-stage.length.min(300.0), stage.length),
+                    None if stage.dice.chance(0.2) => -stage.dice.unit() * stage.length.min(300.0),
+                    None => stage.arrival(),
                 };
                 if stage.dice.chance(members) {
                     let wrong = stage.dice.zipf(3, 2.0);

@@ -29,6 +29,20 @@ pub enum Scenario {
     Enumeration,
     /// One user's password is guessed.
     Bruteforce,
+    /// Seats or stock are held by bots.
+    Hoarding,
+    /// Stolen cards are tried.
+    Carding,
+    /// The catalogue is read by driven browsers at the pace of people.
+    Headless,
+    /// The catalogue is copied by hundreds of addresses that ask once or twice.
+    SlowScrape,
+    /// Stolen passwords are tried by addresses that try a handful in hours.
+    SlowStuffing,
+    /// Keys are shared, or changed as quickly as they are used up.
+    Keys,
+    /// Sources grow slowly, to become usual.
+    Ramp,
     /// Everything at once.
     Mixed,
     /// An attack inside a flash crowd.
@@ -37,7 +51,7 @@ pub enum Scenario {
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::Quiet,
         Self::FlashCrowd,
         Self::Office,
@@ -50,6 +64,13 @@ impl Scenario {
         Self::Stuffing,
         Self::Enumeration,
         Self::Bruteforce,
+        Self::Hoarding,
+        Self::Carding,
+        Self::Headless,
+        Self::SlowScrape,
+        Self::SlowStuffing,
+        Self::Keys,
+        Self::Ramp,
         Self::Mixed,
         Self::CrowdAttack,
     ];
@@ -70,6 +91,13 @@ impl Scenario {
             Self::Stuffing => "stuffing",
             Self::Enumeration => "enumeration",
             Self::Bruteforce => "bruteforce",
+            Self::Hoarding => "hoarding",
+            Self::Carding => "carding",
+            Self::Headless => "headless",
+            Self::SlowScrape => "slow-scrape",
+            Self::SlowStuffing => "slow-stuffing",
+            Self::Keys => "keys",
+            Self::Ramp => "ramp",
             Self::Mixed => "mixed",
             Self::CrowdAttack => "crowd-attack",
         }
@@ -98,8 +126,23 @@ impl Scenario {
 
     /// The abusive families of this scenario.
     pub(super) fn attacks(self, dice: &mut Dice) -> Vec<&'static str> {
-        const ALL: [&str; 7] =
-            ["flood", "botnet", "scanner", "scraper", "stuffing", "enumeration", "bruteforce"];
+        const ALL: [&str; 15] = [
+            "flood",
+            "botnet",
+            "scanner",
+            "scraper",
+            "stuffing",
+            "enumeration",
+            "bruteforce",
+            "hoarder",
+            "carding",
+            "headless",
+            "swarm",
+            "patient",
+            "churner",
+            "sharing",
+            "ramp",
+        ];
         match self {
             Self::Quiet | Self::FlashCrowd | Self::Office | Self::Outage | Self::Deploy => {
                 Vec::new()
@@ -111,7 +154,21 @@ impl Scenario {
             Self::Stuffing => vec!["stuffing"],
             Self::Enumeration => vec!["enumeration"],
             Self::Bruteforce => vec!["bruteforce"],
-            Self::Mixed => ALL.to_vec(),
+            Self::Hoarding => vec!["hoarder"],
+            Self::Carding => vec!["carding"],
+            Self::Headless => vec!["headless"],
+            Self::SlowScrape => vec!["swarm"],
+            Self::SlowStuffing => vec!["patient"],
+            Self::Keys => vec!["churner", "sharing"],
+            Self::Ramp => vec!["ramp"],
+            // More of them at once than any one site would see, but not all.
+            Self::Mixed => {
+                let mut some = ALL.to_vec();
+                while some.len() > 7 {
+                    some.swap_remove(dice.below(some.len()));
+                }
+                some
+            }
             Self::CrowdAttack => vec![dice.pick(&ALL)],
         }
     }

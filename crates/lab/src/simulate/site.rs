@@ -57,6 +57,35 @@ pub struct Login {
     wrong: f64,
 }
 
+/// The routes by which people order and pay.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    /// Where an item is reserved.
+    pub basket: String,
+    /// Where it is paid.
+    pub payment: String,
+    reserved: u16,
+    taken: u16,
+    paid: u16,
+    declined: u16,
+    latency: f64,
+    bytes: f64,
+    payload: usize,
+}
+
+/// People who come in waves: after a bell, a mail, a broadcast, and few between.
+#[derive(Clone, Copy, Debug)]
+pub struct Waves {
+    /// Seconds from one to the next.
+    pub period: f64,
+    /// Where in the period they begin, 0..1.
+    pub phase: f64,
+    /// Mean seconds that people come after the beginning.
+    pub width: f64,
+    /// Share of people who come at any time.
+    pub calm: f64,
+}
+
 /// Median sizes in bytes, and times in seconds, of the answers that belong to no route.
 #[derive(Clone, Debug)]
 struct Answers {
@@ -89,6 +118,12 @@ pub struct Site {
     pub single_page: bool,
     /// The log-in.
     pub login: Login,
+    /// The shop, or whatever is reserved and paid here.
+    pub shop: Shop,
+    /// The share of visitors who buy.
+    pub buyers: f64,
+    /// Whether people come in waves.
+    pub waves: Option<Waves>,
     /// How its assets are named.
     pub assets: AssetNames,
     /// How many assets every page shares; few when a content network serves them.
@@ -179,6 +214,14 @@ impl Site {
             calls,
             single_page: style == Style::Api || (style == Style::Mixed && dice.chance(0.4)),
             login,
+            shop: Shop::draw(dice, style, &customs),
+            buyers: if dice.chance(0.6) { dice.spread(0.01, 0.4) } else { 0.0 },
+            waves: dice.chance(0.25).then(|| Waves {
+                period: dice.spread(30.0, 1200.0),
+                phase: dice.unit(),
+                width: dice.spread(0.5, 30.0),
+                calm: dice.between(0.02, 0.6),
+            }),
             assets: AssetNames::draw(dice),
             application: format!(
                 "https://{}.{}/{}",
@@ -319,6 +362,18 @@ impl Site {
         self.finish(dice, at, status, bytes, self.login.latency)
     }
 
+    /// Answers the wish to reserve something.
+    pub fn reserve(&self, dice: &mut Dice, at: f64, there: bool) -> Outcome {
+        let status = if there { self.shop.reserved } else { self.shop.taken };
+        self.finish(dice, at, status, self.shop.bytes, self.shop.latency)
+    }
+
+    /// Answers a payment.
+    pub fn pay(&self, dice: &mut Dice, at: f64, good: bool) -> Outcome {
+        let status = if good { self.shop.paid } else { self.shop.declined };
+        self.finish(dice, at, status, self.shop.bytes, self.shop.latency * 2.0)
+    }
+
     /// The size of an attempt to log in, whoever makes it.
     pub fn login_payload(&self, dice: &mut Dice) -> u64 {
         (self.login.payload + dice.below(30)) as u64
@@ -384,7 +439,48 @@ impl Site {
     }
 }
 
+impl Shop {
+    fn draw(dice: &mut Dice, style: Style, customs: &Customs) -> Self {
+        let api = style == Style::Api || (style == Style::Mixed && dice.chance(0.5));
+        let (basket, payment) = if api {
+            let root = customs.api_root();
+            let basket =
+                dice.pick(&["cart/items", "basket", "holds", "reservations", "order-lines"]);
+            let payment =
+                dice.pick(&["payments", "checkout", "orders/pay", "charges", "donations"]);
+            (format!("{root}/{basket}"), format!("{root}/{payment}"))
+        } else {
+            let basket =
+                dice.pick(&["/cart/add", "/basket", "/warenkorb", "/reserve", "/checkout/cart"]);
+            let payment =
+                dice.pick(&["/checkout", "/checkout/payment", "/pay", "/kasse", "/donate"]);
+            (basket.to_owned(), payment.to_owned())
+        };
+        Self {
+            basket,
+            payment,
+            reserved: dice.pick(&[200, 200, 201, 302, 303]),
+            taken: dice.pick(&[409, 409, 422, 200, 410, 302]),
+            paid: dice.pick(&[200, 201, 302, 303]),
+            declined: dice.pick(&[402, 402, 400, 422, 200, 302]),
+            latency: dice.spread(0.05, 1.5),
+            bytes: dice.spread(60.0, 9000.0),
+            payload: dice.magnitude(40, 1500),
+        }
+    }
+
+    /// The size of what is sent, whoever sends it.
+    pub fn payload(&self, dice: &mut Dice) -> u64 {
+        (self.payload + dice.below(60)) as u64
+    }
+}
+
 impl Login {
+    /// Answers a wrong password as it answers a page.
+    pub const fn hide_failures(&mut self) {
+        self.failure = 200;
+    }
+
     fn draw(dice: &mut Dice, style: Style, customs: &Customs) -> Self {
         let api = style == Style::Api || (style == Style::Mixed && dice.chance(0.4));
         let path = if api {

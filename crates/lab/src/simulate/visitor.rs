@@ -32,7 +32,7 @@ impl Family for Visitor {
             let at = if stage.dice.chance(known) {
                 stage.dice.between(-stage.length.min(600.0), stage.length * 0.25)
             } else {
-                stage.dice.between(0.0, stage.length)
+                stage.arrival()
             };
             if stage.dice.chance(odd) {
                 peculiar(stage, at);
@@ -66,6 +66,9 @@ fn ordinary(stage: &mut Stage<'_>, at: f64, members: f64, depth: f64) {
         }
         let views = 1 + stage.dice.pause(depth) as usize;
         now = browser.visit(stage, now, views, &habits);
+        if stage.dice.chance(stage.site.buyers) {
+            now = browser.buy(stage, now);
+        }
         now += stage.dice.log_normal(400.0, 1.0);
         if now > stage.length {
             break;
@@ -91,7 +94,10 @@ fn peculiar(stage: &mut Stage<'_>, at: f64) {
             // Reloads in anger, or waits for tickets.
             habits.reload = dice.between(0.4, 0.85);
             let views = dice.count(3, 12);
-            browser.visit(stage, at, views, &habits);
+            let now = browser.visit(stage, at, views, &habits);
+            if stage.dice.chance(stage.site.buyers * 2.0) {
+                browser.buy(stage, now);
+            }
         }
         2 => {
             // Old bookmarks, a broken link list.
