@@ -18,6 +18,10 @@ pub struct Surroundings {
     pub agent: GroupView,
     /// Everybody with the same fingerprint on the same route.
     pub cohort: CohortView,
+    /// Everybody on the same route; the mark is how deep they are in their visits.
+    pub visits: CohortView,
+    /// Everybody with the same fingerprint; the mark is the share of assets.
+    pub loads: CohortView,
     /// The client's network.
     pub network: NetworkView,
 }
@@ -37,12 +41,11 @@ fn surge(now: f32, before: f32) -> f32 {
 #[must_use]
 pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Features {
     let mut x = [0.0; COUNT];
-    let [ten, minute, ten_minutes, hour] = profile.counts;
+    let [ten, minute, ten_minutes] = profile.counts;
     let per_minute = |count: f32, tau: f32| count * 60.0 / tau;
     x[i::RATE_10S] = per_minute(ten, HORIZONS[0]);
     x[i::RATE_1M] = per_minute(minute, HORIZONS[1]);
     x[i::RATE_10M] = per_minute(ten_minutes, HORIZONS[2]);
-    x[i::RATE_1H] = per_minute(hour, HORIZONS[3]);
     x[i::PAGES_1M] = profile.pages;
     x[i::BURST] = x[i::RATE_10S] / x[i::RATE_10M].max(0.1);
     x[i::GAP_MEAN] = profile.gap_mean;
@@ -69,6 +72,7 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::IDS_DISTINCT] = profile.ids.estimate();
     x[i::USERS_DISTINCT] = profile.users.estimate();
     x[i::AGENTS_DISTINCT] = profile.agents.estimate();
+    x[i::NETWORKS_DISTINCT] = profile.networks.estimate();
 
     let shares = &profile.shares;
     let site = &around.site;
@@ -76,7 +80,6 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::SURPRISE] = shares.surprise - site.surprise.0;
     x[i::TRANSITION_SURPRISE] = shares.step - site.surprise.1;
     x[i::ASSET_SHARE] = shares.asset;
-    x[i::PAGE_SHARE] = shares.page;
     x[i::API_SHARE] = shares.api;
     x[i::WRITE_SHARE] = shares.write;
     x[i::ODD_METHOD_SHARE] = shares.odd_method;
@@ -85,8 +88,6 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::ID_SHARE] = shares.id;
     x[i::ID_WALKING] = shares.walking;
     x[i::ODD_PATH_SHARE] = shares.odd_path;
-    x[i::DENIED_SHARE] = shares.denied;
-    x[i::PERSISTENCE] = shares.persisted;
     x[i::PAYLOAD] = shares.payload;
 
     x[i::REPUTATION] = f32::from(facts.reputation);
@@ -139,6 +140,13 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::ROUTE_ERROR_RISE] = around.route.error_rise;
     x[i::SITE_SERVER_RATIO] = site.group.ratios.server;
     x[i::SITE_ERROR_RISE] = site.group.error_rise;
+    x[i::ROUTE_DEPTH] = around.visits.rise();
+    // Of what is asked for now, how much less is what pages need than before.
+    let [assets, late, all] = site.fetched;
+    let assets_usual = (span.usual(assets, late, all) / site_usual).min(1.0);
+    x[i::ASSET_FALL] = (assets_usual * site.group.minute - assets) / (site.group.minute + 8.0);
+    let loads = &around.loads;
+    x[i::AGENT_ASSETS] = (loads.marked_minute - assets_usual * loads.minute) / (loads.minute + 4.0);
     x[i::SETTLED] = 1.0 - minute / ten_minutes.max(1e-3);
 
     for value in &mut x {

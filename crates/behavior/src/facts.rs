@@ -1,9 +1,11 @@
 //! What one request says by itself, worked out once, before any profile is touched.
 
+use crate::address::prefix;
 use crate::agent::{AgentKind, fingerprint};
 use crate::path::{Target, referer_page};
 use crate::record::{Method, Request};
 use crate::routes::{Route, RouteTable};
+use std::net::IpAddr;
 use tidegate_limiter::Timestamp;
 
 /// The facts of a request.
@@ -27,10 +29,22 @@ pub struct Facts {
     pub user: Option<u32>,
     /// Whether a credential names the client.
     pub credentialed: bool,
+    /// The network that a credential is used from (/24, /48), hashed.
+    pub network: Option<u32>,
     /// The size of its payload in bytes.
     pub payload: u64,
     /// What lists say of its address: −1 good, 0 unknown, 1 hosting or proxy, 2 hostile.
     pub reputation: i8,
+}
+
+/// The hash of an address's network.
+#[allow(clippy::cast_possible_truncation)]
+fn network(addr: IpAddr) -> u32 {
+    let bits = match prefix(addr, 24, 48) {
+        IpAddr::V4(v4) => u64::from(u32::from(v4)),
+        IpAddr::V6(v6) => (u128::from(v6) >> 64) as u64,
+    };
+    (crate::mix(bits, 24) >> 16) as u32
 }
 
 impl Facts {
@@ -48,6 +62,7 @@ impl Facts {
             #[allow(clippy::cast_possible_truncation)]
             user: request.user.map(|user| crate::hash(user.as_bytes()) as u32),
             credentialed: request.credential.is_some(),
+            network: request.credential.and(request.addr).map(network),
             payload: request.payload,
             reputation,
         }

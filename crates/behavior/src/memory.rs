@@ -62,6 +62,8 @@ impl Memory {
             route: self.groups.route(facts.route.id, now),
             agent: self.groups.agent(facts.fingerprint, now),
             cohort: self.groups.cohort(facts.fingerprint, facts.route.id, now),
+            visits: self.groups.visits(facts.route.id, now),
+            loads: self.groups.loads(facts.fingerprint, now),
             network: self.networks.with(network, now, |entry| entry.observe(client, now)),
         }
     }
@@ -81,7 +83,20 @@ impl Memory {
             surprise,
             weight: profile.voice(),
             pace: ln_1p(profile.counts[1]),
+            #[allow(clippy::cast_precision_loss)]
+            depth: ln_1p(profile.requests() as f32),
+            judged: None,
         }
+    }
+
+    /// What was thought of those who came like this client, 0..1; 0 for one that is known by what
+    /// it did itself.
+    #[must_use]
+    pub fn suspicion(&self, profile: &Profile, facts: &Facts) -> f32 {
+        if !profile.testifies() {
+            return 0.0;
+        }
+        self.groups.suspicion(facts.fingerprint, profile.entry_route(), facts.time)
     }
 
     /// Hands a note to the groups; never while a client's entry is locked.

@@ -1,4 +1,4 @@
-//! What is remembered of one client: 232 bytes, updated in place at every request.
+//! What is remembered of one client: 224 bytes, updated in place at every request.
 
 use crate::agent::AgentKind;
 use crate::facts::Facts;
@@ -11,13 +11,16 @@ use crate::sketch::Distinct;
 use tidegate_limiter::Timestamp;
 
 /// Time constants of the decayed counts, seconds.
-pub(crate) const HORIZONS: [f32; 4] = [10.0, 60.0, 600.0, 3600.0];
+pub(crate) const HORIZONS: [f32; 3] = [10.0, 60.0, 600.0];
 /// Sketches forget half of what they hold this often, seconds.
 const SKETCH_EPOCH: u64 = 600;
 /// A client is new for this long, seconds.
 pub const NEWCOMER_SECONDS: u64 = 600;
 /// Shares are means over about this many requests.
 const WINDOW: f32 = 64.0;
+/// This many requests of each client say what came with it. A visitor's first request may look
+/// like that of a bot; what follows it, the assets of the page and the next click, does not.
+const TESTIMONIES: u32 = 6;
 /// Largest step between two ids that counts as walking.
 const WALK: u32 = 8;
 
@@ -25,7 +28,6 @@ const WALK: u32 = 8;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Shares {
     pub asset: f32,
-    pub page: f32,
     pub api: f32,
     pub write: f32,
     pub odd_method: f32,
@@ -35,8 +37,6 @@ pub(crate) struct Shares {
     pub id: f32,
     pub walking: f32,
     pub odd_path: f32,
-    pub denied: f32,
-    pub persisted: f32,
     pub surprise: f32,
     pub step: f32,
     pub payload: f32,
@@ -62,9 +62,7 @@ pub struct Profile {
     first_seconds: u32,
     requests: u32,
     learned: u32,
-    /// Seconds; 0 when the last request was admitted.
-    told_to_wait_until: u32,
-    pub(crate) counts: [f32; 4],
+    pub(crate) counts: [f32; 3],
     pub(crate) pages: f32,
     pub(crate) gap_mean: f32,
     pub(crate) gap_square: f32,
@@ -75,18 +73,20 @@ pub struct Profile {
     pub(crate) ids: Distinct<2>,
     pub(crate) users: Distinct<1>,
     pub(crate) agents: Distinct<1>,
+    pub(crate) networks: Distinct<1>,
     /// The pages visited last, latest first.
     visited: [u32; 4],
     /// The lower half of the last id: enough to tell a step.
     last_id: u32,
     last_id_route: RouteId,
     last_route: RouteId,
+    entry_route: RouteId,
     pub(crate) bare_pages: u16,
     agent_kind: AgentKind,
     credentialed: bool,
 }
 
-const _: () = assert!(size_of::<Profile>() <= 232, "a million of these are kept");
+const _: () = assert!(size_of::<Profile>() <= 224, "a million of these are kept");
 
 impl Profile {
     /// A client that was never seen before `now`.
@@ -97,8 +97,7 @@ impl Profile {
             first_seconds: u32::try_from(now.as_secs()).unwrap_or(u32::MAX),
             requests: 0,
             learned: 0,
-            told_to_wait_until: 0,
-            counts: [0.0; 4],
+            counts: [0.0; 3],
             pages: 0.0,
             gap_mean: 0.0,
             gap_square: 0.0,
@@ -109,10 +108,12 @@ impl Profile {
             ids: Distinct::default(),
             users: Distinct::default(),
             agents: Distinct::default(),
+            networks: Distinct::default(),
             visited: [0; 4],
             last_id: 0,
             last_id_route: 0,
             last_route: 0,
+            entry_route: 0,
             bare_pages: 0,
             agent_kind: AgentKind::None,
             credentialed: false,
@@ -167,17 +168,24 @@ impl Profile {
         now.as_secs().saturating_sub(u64::from(self.first_seconds)) < NEWCOMER_SECONDS
     }
 
-    /// Whether the client was told, before `now`, to wait until after it.
-    #[must_use]
-    pub fn told_to_wait(&self, now: Timestamp) -> bool {
-        now.as_secs() < u64::from(self.told_to_wait_until)
-    }
-
     /// How much one more request of this client says about everybody, 0..1: the weight falls as
     /// its own requests pile up, so that a client counts by its presence more than by its volume.
     #[must_use]
     pub fn voice(&self) -> f32 {
         20.0 / (20.0 + self.counts[2])
+    }
+
+    /// The route of the client's first request.
+    #[must_use]
+    pub const fn entry_route(&self) -> RouteId {
+        self.entry_route
+    }
+
+    /// Whether the score of this request still says something about those who came like the
+    /// client: its first requests do, later ones are its own affair.
+    #[must_use]
+    pub const fn testifies(&self) -> bool {
+        self.requests <= TESTIMONIES
     }
 
     /// How many requests of one client may still teach the others: the weight falls as its own
@@ -209,11 +217,9 @@ impl Profile {
         let novel = self.paths.add(facts.target.whole);
         let walks = self.walk(facts);
         let chained = facts.referer.is_some_and(|page| self.visited.contains(&page));
-        let persisted = self.told_to_wait(now);
         let shares = &mut self.shares;
         let towards = |mean: &mut f32, x: f32| *mean += (x - *mean) * pace;
         towards(&mut shares.asset, flag(asset));
-        towards(&mut shares.page, flag(facts.target.kind == Kind::Page));
         towards(&mut shares.api, flag(facts.target.kind == Kind::Api));
         towards(&mut shares.write, flag(facts.method.writes()));
         towards(&mut shares.odd_method, flag(facts.odd_method()));
@@ -223,7 +229,6 @@ impl Profile {
         towards(&mut shares.id, flag(facts.target.id.is_some()));
         towards(&mut shares.walking, flag(walks));
         towards(&mut shares.odd_path, flag(facts.target.odd));
-        towards(&mut shares.persisted, flag(persisted));
         towards(&mut shares.surprise, surprise.0);
         towards(&mut shares.step, surprise.1);
         #[allow(clippy::cast_precision_loss)]
@@ -235,6 +240,9 @@ impl Profile {
         }
         #[allow(clippy::cast_possible_truncation)]
         self.agents.add((facts.fingerprint >> 20) as u32);
+        if let Some(network) = facts.network {
+            self.networks.add(network);
+        }
         if asset {
             self.bare_pages = 0;
         } else {
@@ -246,20 +254,10 @@ impl Profile {
                 self.visited[0] = facts.target.page;
             }
         }
+        if self.requests == 1 {
+            self.entry_route = facts.route.id;
+        }
         self.last_route = facts.route.id;
-    }
-
-    /// Notes what was answered; `wait_seconds` is what a denial's `Retry-After` said.
-    pub fn decided(&mut self, denied: bool, wait_seconds: u64) {
-        #[allow(clippy::cast_precision_loss)]
-        let pace = 1.0 / (self.requests.max(1) as f32).min(WINDOW);
-        self.shares.denied += (f32::from(u8::from(denied)) - self.shares.denied) * pace;
-        self.told_to_wait_until = if denied {
-            let until = self.last.as_secs().saturating_add(wait_seconds);
-            u32::try_from(until).unwrap_or(u32::MAX)
-        } else {
-            0
-        };
     }
 
     /// Learns an outcome. `expected` is what the route gives everybody, `usual` its ln(1 + ms).
@@ -341,6 +339,7 @@ impl Profile {
         self.ids.halve(phase);
         self.users.halve(phase);
         self.agents.halve(phase);
+        self.networks.halve(phase);
     }
 
     /// Whether the request's id follows the one before on the same route; remembers the id.

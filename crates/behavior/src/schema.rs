@@ -4,7 +4,7 @@
 //! what is unknown has the neutral value that its row states, so a model never meets a NaN.
 
 /// The version of this table; it changes whenever a row is added, removed or redefined.
-pub const SCHEMA_VERSION: u32 = 3;
+pub const SCHEMA_VERSION: u32 = 4;
 
 /// One row of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ schema! {
     0 RATE_10S "rate_10s" "requests over the last 10 s, as requests a minute" "many requests in the last seconds";
     1 RATE_1M "rate_1m" "requests over the last minute, as requests a minute" "a high request rate";
     2 RATE_10M "rate_10m" "requests over the last 10 minutes, as requests a minute" "a high request rate over ten minutes";
-    3 RATE_1H "rate_1h" "requests over the last hour, as requests a minute" "a high request rate over an hour";
+    3 ROUTE_DEPTH "route_depth" "mean of ln(1 + a client's requests so far) of who asked for the route over a minute, less that of before" "who comes to the route now begins or goes on otherwise than those before";
     4 PAGES_1M "pages_1m" "requests over the last minute that are not assets, as requests a minute" "many pages or API calls a minute";
     5 BURST "burst" "`rate_10s` over `rate_10m`" "requests come in bursts";
     6 GAP_MEAN "gap_mean" "mean of ln(1 + milliseconds between requests)" "the pause between requests";
@@ -60,7 +60,7 @@ schema! {
     19 SURPRISE "surprise" "mean of −log2 P(route) less the site's entropy, bits" "visits what others rarely visit";
     20 TRANSITION_SURPRISE "transition_surprise" "mean of −log2 P(route given the one before) less the site's own, bits" "moves through the site like nobody else";
     21 ASSET_SHARE "asset_share" "share of requests for assets (scripts, styles, images, fonts), 0..1" "loads assets";
-    22 PAGE_SHARE "page_share" "share of requests for pages, 0..1" "asks for pages";
+    22 ASSET_FALL "asset_fall" "share of assets among the site's requests before less that of a minute, −1..1" "the site's visitors load fewer assets than usual";
     23 API_SHARE "api_share" "share of requests for API routes, 0..1" "asks for API routes";
     24 WRITE_SHARE "write_share" "share of POST, PUT, PATCH, DELETE, 0..1" "mostly writes";
     25 ODD_METHOD_SHARE "odd_method_share" "share of HEAD, OPTIONS and unusual methods, 0..1" "unusual methods";
@@ -72,8 +72,8 @@ schema! {
     31 ODD_PATH_SHARE "odd_path_share" "share of paths with traversal, dot files, injection or foreign technology in them, 0..1" "paths that look like probes";
     32 USERS_DISTINCT "users_distinct" "distinct users behind this client (saturates near 60)" "users behind one client";
     33 AGENTS_DISTINCT "agents_distinct" "distinct user agents behind this client (saturates near 60)" "browsers behind one client";
-    34 DENIED_SHARE "denied_share" "share of recent requests denied, 0..1" "was denied lately";
-    35 PERSISTENCE "persistence" "share of requests that came while told to wait, 0..1" "goes on when told to wait";
+    34 NETWORKS_DISTINCT "networks_distinct" "distinct networks (/24, /48) that the same credential came from lately (saturates near 60)" "one credential used from many networks";
+    35 AGENT_ASSETS "agent_assets" "share of assets among the requests of the fingerprint over a minute less the site's, −1..1" "clients of the same fingerprint load other things than everybody";
     36 PAYLOAD "payload" "mean of ln(1 + payload bytes)" "size of what is sent";
     37 RESPONSE "response" "mean of ln(1 + response bytes)" "size of what is fetched";
     38 LATENCY_EXCESS "latency_excess" "mean of ln(duration / the route's own), 0 when unknown" "requests that cost more than usual";
@@ -105,7 +105,7 @@ schema! {
 }
 
 /// What others do, as far as it is a change: zero or less on a site where nothing happens.
-const COMMOTION: [usize; 10] = [
+const COMMOTION: [usize; 11] = [
     index::AGENT_SURGE,
     index::AGENT_ERROR_EXCESS,
     index::ROUTE_SURGE,
@@ -116,7 +116,11 @@ const COMMOTION: [usize; 10] = [
     index::COHORT_SURGE,
     index::ROUTE_ERROR_RISE,
     index::SITE_ERROR_RISE,
+    index::ASSET_FALL,
 ];
+
+/// What others do, as far as it is a change in either direction: zero where nothing happens.
+const DRIFT: [usize; 2] = [index::ROUTE_DEPTH, index::AGENT_ASSETS];
 
 /// The same client at the same moment, if nothing unusual went on around it.
 #[must_use]
@@ -124,6 +128,9 @@ pub fn in_calm(features: &Features) -> Features {
     let mut calm = *features;
     for at in COMMOTION {
         calm[at] = calm[at].min(0.0);
+    }
+    for at in DRIFT {
+        calm[at] = 0.0;
     }
     calm
 }
@@ -151,7 +158,11 @@ mod tests {
         let features: Features = std::array::from_fn(|i| if i % 2 == 0 { 1.5 } else { -0.5 });
         let calm = in_calm(&features);
         for (i, (before, after)) in features.iter().zip(calm).enumerate() {
-            let expected = if COMMOTION.contains(&i) { before.min(0.0) } else { *before };
+            let expected = match i {
+                i if COMMOTION.contains(&i) => before.min(0.0),
+                i if DRIFT.contains(&i) => 0.0,
+                _ => *before,
+            };
             assert_eq!(after, expected, "{}", SCHEMA[i].name);
         }
         assert_eq!(in_calm(&calm), calm);

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::policy::{Listing, Mode};
 use crate::rules::Held;
 use crate::snapshot::{Identity, Snapshot};
+use crate::standing::Evidence;
 use std::time::Duration;
 use tidegate_behavior::extract::extract;
 use tidegate_behavior::facts::Facts;
@@ -38,7 +39,9 @@ impl Engine {
             let note = self.memory.observe(&mut client.profile, &facts, &around);
             let features = extract(&client.profile, &facts, &around);
             let score = judge(&snapshot, &features, || client.record(&snapshot, now));
-            let learned = client.learned(&snapshot, request, score, idle, &who);
+            let note = note.judged(&client.profile, score);
+            let suspicion = self.memory.suspicion(&client.profile, &facts);
+            let learned = client.learned(&snapshot, request, score, (idle, suspicion), &who);
             let held = self.limit(&snapshot, request, &who, &facts, client, &learned);
             let decision = decision(&snapshot, request, &who, &facts, features, &learned, &held);
             client.answered(&decision);
@@ -179,7 +182,7 @@ impl Client {
         snapshot: &'a Snapshot,
         request: &Request<'_>,
         score: Option<f32>,
-        idle: f32,
+        (idle_seconds, suspicion): (f32, f32),
         who: &Identity,
     ) -> Learned<'a> {
         let now = request.time;
@@ -193,7 +196,8 @@ impl Client {
         };
         if let Some(score) = score {
             let trust = self.trust(now);
-            self.standing.update(score, who.client, idle, trust, now, policy);
+            let evidence = Evidence { score, idle_seconds, trust, suspicion };
+            self.standing.update(evidence, who.client, now, policy);
             learned.limit = match self.standing.quota(policy, &snapshot.ladder, trust) {
                 Some(quota) => Limited::To(quota),
                 None => Limited::Closed(Duration::from_secs(
@@ -225,8 +229,6 @@ impl Client {
 
     /// Notes what was answered.
     fn answered(&mut self, decision: &Decision) {
-        let wait = decision.retry_after.as_secs();
-        self.profile.decided(!decision.allowed, wait);
         self.limit_per_min = decision.limit_per_min;
         self.denied = self.denied.saturating_add(u32::from(!decision.allowed));
     }

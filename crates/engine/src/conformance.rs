@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::policy::Adaptive;
 use crate::rules::RuleState;
+use crate::standing::Evidence;
 use tidegate_behavior::groups::Ratios;
 use tidegate_behavior::network::Network;
 use tidegate_limiter::conformance::{Subject, run};
@@ -13,7 +14,8 @@ fn scored(client: &mut Client, score: f32, times: u32, now: Timestamp) {
     let policy = Adaptive::default();
     for _ in 0..times {
         client.bucket.check(&policy.tiers.new, Cost::ONE, now);
-        client.standing.update(score, Key(7), 0.5, 1.0, now, &policy);
+        let evidence = Evidence { score, idle_seconds: 0.5, trust: 1.0, suspicion: 0.0 };
+        client.standing.update(evidence, Key(7), now, &policy);
     }
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod client;
 #[cfg(test)]
 mod conformance;
+pub mod crawlers;
 pub mod decision;
 mod engine;
 pub mod pattern;

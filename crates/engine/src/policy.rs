@@ -181,7 +181,8 @@ pub struct Policy {
     pub addresses: AddressMap<Listing>,
     /// Clients by name (address or credential) with a limit of their own.
     pub overrides: HashMap<String, Override>,
-    /// What lists say of addresses: −1 good, 0 unknown, 1 hosting or proxy, 2 hostile.
+    /// What lists say of addresses: −1 good, 0 unknown, 1 hosting or proxy, 2 hostile. By default
+    /// the crawlers whose operators publish their ranges are good.
     pub reputation: AddressMap<i8>,
 }
 
@@ -200,7 +201,7 @@ impl Policy {
             rules: Vec::new(),
             addresses: AddressMap::default(),
             overrides: HashMap::new(),
-            reputation: AddressMap::default(),
+            reputation: crate::crawlers::published(),
         }
     }
 }

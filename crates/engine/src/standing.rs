@@ -19,6 +19,12 @@ const RISE_PROVEN: f32 = 0.15;
 const PROVEN_SECONDS: f32 = 10.0;
 /// From this many good requests on a record is a long one.
 const LONG_RECORD: f32 = 500.0;
+/// From the first of these on, the suspicion of a client's group speeds its rise; from the second
+/// on, a single request moves the risk all the way to its score. An address of a swarm asks once or
+/// twice: if each had to condemn itself, none ever would be.
+const SUSPICION: [f32; 2] = [0.6, 0.9];
+/// A client with this many good requests answers for itself alone, whatever its group does.
+const STRANGER: f32 = 20.0;
 /// How far one request moves the smoothed risk towards a score below it.
 const FALL: f32 = 0.12;
 /// Thresholds are drawn anew for each client this often, seconds.
@@ -42,6 +48,19 @@ impl Default for Standing {
     fn default() -> Self {
         Self { risk: 0.0, good: 0.0, action: Action::Allow, probation: false, blocked_until: 0 }
     }
+}
+
+/// What one request says of its client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evidence {
+    /// The probability of abuse, 0..1.
+    pub score: f32,
+    /// Seconds since the client's request before.
+    pub idle_seconds: f32,
+    /// How much of a good record counts yet, 0..1: a record made within seconds is a flood's.
+    pub trust: f32,
+    /// What was thought of the first requests of those who came like the client, 0..1.
+    pub suspicion: f32,
 }
 
 /// What survives when a penalised client is evicted.
@@ -113,22 +132,20 @@ impl Ladder {
 }
 
 impl Standing {
-    /// Takes in the score of one request, `idle_seconds` after the one before. `trust` is how much
-    /// of a good record counts yet, 0..1: a record made within seconds is a flood's.
+    /// Takes in what one request says of the client.
     pub(crate) fn update(
         &mut self,
-        score: f32,
+        evidence: Evidence,
         client: Key,
-        idle_seconds: f32,
-        trust: f32,
         now: Timestamp,
         policy: &Adaptive,
     ) {
+        let Evidence { score, idle_seconds, trust, suspicion } = evidence;
         let forgive = policy.forgive.as_secs_f32().max(1.0);
         if idle_seconds > 0.0 {
             self.risk *= (-idle_seconds / forgive).exp2();
         }
-        let pace = if score > self.risk { self.rise(idle_seconds, trust) } else { FALL };
+        let pace = if score > self.risk { self.rise(idle_seconds, trust, suspicion) } else { FALL };
         self.risk += (score - self.risk) * pace;
 
         let bands = &policy.bands;
@@ -162,9 +179,14 @@ impl Standing {
         }
     }
 
-    /// How far a score above the risk moves it, `idle_seconds` after the request before.
-    fn rise(&self, idle_seconds: f32, trust: f32) -> f32 {
-        let by_requests = (RISE / (1.0 + self.good / 200.0)).max(RISE_PROVEN);
+    /// How far a score above the risk moves it.
+    fn rise(&self, idle_seconds: f32, trust: f32, suspicion: f32) -> f32 {
+        let mut by_requests = (RISE / (1.0 + self.good / 200.0)).max(RISE_PROVEN);
+        // The crowd that the client came with has given the evidence already.
+        let [from, to] = SUSPICION;
+        let known = ((suspicion - from) / (to - from)).clamp(0.0, 1.0);
+        let stranger = (1.0 - self.good / STRANGER).max(0.0);
+        by_requests += (1.0 - by_requests) * known * stranger;
         let patience = PROVEN_SECONDS * (self.good / LONG_RECORD).min(1.0);
         if trust < 1.0 || patience <= 0.0 {
             return by_requests;
@@ -235,10 +257,31 @@ impl Standing {
 mod tests {
     use super::*;
 
+    /// What a request says of a client that came alone.
+    fn of(score: f32, idle_seconds: f32, trust: f32) -> Evidence {
+        Evidence { score, idle_seconds, trust, suspicion: 0.0 }
+    }
+
+    #[test]
+    fn a_suspected_group_needs_less_evidence_of_its_own() {
+        let policy = Adaptive::default();
+        let after_one = |score: f32, suspicion: f32, good: f32| {
+            let mut standing = Standing { good, ..Standing::default() };
+            let evidence = Evidence { suspicion, ..of(score, 1.0, 0.0) };
+            standing.update(evidence, Key(7), Timestamp::from_secs(1000), &policy);
+            standing.action
+        };
+        assert_eq!(after_one(0.95, 0.0, 0.0), Action::Allow);
+        assert_eq!(after_one(0.95, 0.9, 0.0), Action::Block);
+        // Whoever looks harmless among them is, and so is who was there before.
+        assert_eq!(after_one(0.3, 0.9, 0.0), Action::Allow);
+        assert_eq!(after_one(0.95, 0.9, 30.0), Action::Allow);
+    }
+
     fn run(standing: &mut Standing, score: f32, times: u32, policy: &Adaptive) {
         for i in 0..times {
             let now = Timestamp::from_secs(1000 + u64::from(i));
-            standing.update(score, Key(7), 0.1, 1.0, now, policy);
+            standing.update(of(score, 0.1, 1.0), Key(7), now, policy);
             standing.quota(policy, &Ladder::new(&policy.tiers), 1.0);
         }
     }
@@ -261,7 +304,7 @@ mod tests {
             let mut standing = Standing { good: record, ..Standing::default() };
             for _ in 0..requests {
                 let now = Timestamp::from_secs(1000);
-                standing.update(1.0, Key(7), gap, trust, now, &policy);
+                standing.update(of(1.0, gap, trust), Key(7), now, &policy);
             }
             standing.action
         };
@@ -292,9 +335,9 @@ mod tests {
         run(&mut standing, 1.0, 10, &policy);
         let start = 1009;
         assert!(standing.blocked_for(Timestamp::from_secs(start)) > 200);
-        standing.update(0.05, Key(7), 400.0, 1.0, Timestamp::from_secs(start + 400), &policy);
+        standing.update(of(0.05, 400.0, 1.0), Key(7), Timestamp::from_secs(start + 400), &policy);
         assert_ne!(standing.action, Action::Block, "{standing:?}");
-        standing.update(0.05, Key(7), 600.0, 1.0, Timestamp::from_secs(start + 1000), &policy);
+        standing.update(of(0.05, 600.0, 1.0), Key(7), Timestamp::from_secs(start + 1000), &policy);
         standing.quota(&policy, &Ladder::new(&policy.tiers), 1.0);
         assert_eq!(standing.action, Action::Allow);
         assert!(!standing.probation);
@@ -309,7 +352,7 @@ mod tests {
         // Asked again and again, with nothing to be said against it any more.
         let mut asked = 0;
         while standing.action == Action::Block && asked < 100 {
-            standing.update(0.0, Key(7), 1.0, 1.0, Timestamp::from_secs(1010 + asked), &policy);
+            standing.update(of(0.0, 1.0, 1.0), Key(7), Timestamp::from_secs(1010 + asked), &policy);
             asked += 1;
         }
         assert!((4..20).contains(&asked), "{asked}");
@@ -318,7 +361,7 @@ mod tests {
         run(&mut standing, 1.0, 10, &policy);
         for i in 0..30 {
             let score = if i % 3 == 0 { 1.0 } else { 0.3 };
-            standing.update(score, Key(7), 1.0, 1.0, Timestamp::from_secs(1110 + i), &policy);
+            standing.update(of(score, 1.0, 1.0), Key(7), Timestamp::from_secs(1110 + i), &policy);
         }
         assert_eq!(standing.action, Action::Block);
     }
@@ -328,7 +371,7 @@ mod tests {
         let policy = Adaptive::default();
         let fresh = |risk, action| {
             let mut s = Standing { risk, action, ..Standing::default() };
-            s.update(risk, Key(1), 0.0, 1.0, Timestamp::from_secs(5000), &policy);
+            s.update(of(risk, 0.0, 1.0), Key(1), Timestamp::from_secs(5000), &policy);
             s.action
         };
         assert_eq!(fresh(0.45, Action::Allow), Action::Allow);

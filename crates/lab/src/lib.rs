@@ -7,4 +7,5 @@ mod parallel;
 pub mod replay;
 pub mod simulate;
 pub mod static_limits;
+pub mod study;
 pub mod train;

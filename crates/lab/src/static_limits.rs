@@ -1,5 +1,6 @@
 //! What fixed limits would have done on the same traffic: the yardstick beside every decision.
 
+use serde::Serialize;
 use std::num::NonZeroU32;
 use tidegate_engine::Setup;
 use tidegate_limiter::{Bucket, Cost, Entry, Key, Quota, Store, Timestamp};
@@ -33,7 +34,7 @@ impl Entry for Buckets {
 }
 
 /// What one limit did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Requests of harmless or unlabelled clients.
     pub legitimate: u64,

@@ -1,11 +1,11 @@
 //! Training of the abuse classifier on simulated traffic, through the very code that serves.
 
 use crate::simulate::dice::Dice;
+use crate::simulate::site::Style;
 use crate::simulate::{Scenario, Traffic, generate};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_behavior::Features;
-use tidegate_behavior::schema::index;
 use tidegate_engine::policy::Adaptive;
 use tidegate_engine::{Engine, Mode, Policy, Setup};
 use tidegate_models::train::{Params, train as boost};
@@ -24,7 +24,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { seed: FIRST_TRAINING_SEED, rounds: 400, params: Params::default() }
+        Self { seed: FIRST_TRAINING_SEED, rounds: 300, params: Params::default() }
     }
 }
 
@@ -40,22 +40,56 @@ const MOST_ROWS: usize = 160;
 /// How much all harmless rows together weigh against all abusive ones. Most scenarios hold an
 /// attack and most hours of a real site hold none, so the simulated share of abuse is too high for
 /// a probability that is to hold in production.
-const HARMLESS_WORTH: f64 = 25.0;
+const HARMLESS_WORTH: f64 = 10.0;
+
+/// How many times over a flash crowd counts, on top of its share: it is rare, it is most of the traffic
+/// while it lasts, and nothing harmless looks more like an attack.
+const CROWD_WORTH: f64 = 4.0;
 
 /// The rows of one family of actors, from all runs.
 #[derive(Default)]
 struct Rows {
     abusive: bool,
-    /// Features, weight, and the run they are from.
-    rows: Vec<(Features, f64, u32)>,
+    rows: Vec<Row>,
+}
+
+/// One row, how much it counts, and where it is from.
+#[derive(Clone, Copy)]
+struct Row {
+    features: Features,
+    weight: f64,
+    run: u32,
+    style: Style,
 }
 
 type Families = BTreeMap<&'static str, Rows>;
 
+/// Everything that was collected, before it is decided what of it a model may learn from.
+pub struct Corpus(Families);
+
+/// What a model may not learn from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Without<'a> {
+    /// A family of actors.
+    pub family: Option<&'a str>,
+    /// Sites of one style.
+    pub style: Option<Style>,
+    /// Features, by position; they are 0 in every row.
+    pub features: &'a [usize],
+}
+
+impl Corpus {
+    /// The rows to learn from. Families weigh as if those left out had never been.
+    #[must_use]
+    pub fn set(&self, without: Without<'_>) -> TrainingSet {
+        balanced(&self.0, without)
+    }
+}
+
 /// Collects rows from simulated sites, on all cores. `progress` is told of each run as it ends.
 /// The rows and their order do not depend on how many cores there are.
 #[must_use]
-pub fn collect(plan: &Plan, mut progress: impl FnMut(u64, u64)) -> TrainingSet {
+pub fn collect(plan: &Plan, mut progress: impl FnMut(u64, u64)) -> Corpus {
     let mut families = Families::new();
     let work = |n: usize| {
         let run = n as u64;
@@ -67,7 +101,7 @@ pub fn collect(plan: &Plan, mut progress: impl FnMut(u64, u64)) -> TrainingSet {
     let runs = usize::try_from(plan.runs()).unwrap_or(usize::MAX);
     let progress = |done: usize, of: usize| progress(done as u64, of as u64);
     crate::parallel::in_order(runs, work, progress, |_, rows| merge(&mut families, rows));
-    balanced(families)
+    Corpus(families)
 }
 
 /// Adds the rows of the next run.
@@ -79,13 +113,25 @@ fn merge(families: &mut Families, run: Families) {
     }
 }
 
+/// What a round of training simulates: every scenario once, and flash crowds two times more, for no
+/// two crowds are alike and an attack by as many looks most like them.
+const ROUND: [Scenario; Scenario::ALL.len() + 2] = {
+    let mut round = [Scenario::FlashCrowd; Scenario::ALL.len() + 2];
+    let mut at = 0;
+    while at < Scenario::ALL.len() {
+        round[at] = Scenario::ALL[at];
+        at += 1;
+    }
+    round
+};
+
 /// The scenario of a run, and how many minutes it lasts.
 fn scene(run: u64) -> (Scenario, u32) {
-    let scenarios = Scenario::ALL.len() as u64;
+    let scenarios = ROUND.len() as u64;
     let at = |n: u64, of: usize| usize::try_from(n % of as u64).unwrap_or(0);
     // Another length for the same scenario in every round.
     let length = LENGTHS[at(run % scenarios + run / scenarios, LENGTHS.len())];
-    (Scenario::ALL[at(run, Scenario::ALL.len())], length)
+    (ROUND[at(run, ROUND.len())], length)
 }
 
 /// The share of a run that the limiter misses, because it is started while all goes on: in every
@@ -104,6 +150,7 @@ fn watch(traffic: &Traffic, run: u32) -> Families {
     let policy = Policy {
         mode: Mode::Shadow,
         adaptive: Adaptive { enabled: false, ..Adaptive::default() },
+        reputation: traffic.reputation.clone(),
         ..Policy::default()
     };
     let engine = Engine::new(policy, Setup { capacity: 1 << 17, ..Setup::default() });
@@ -116,15 +163,14 @@ fn watch(traffic: &Traffic, run: u32) -> Families {
         let actor = traffic.actor(event);
         let (count, next) = &mut seen[actor.id as usize];
         if *count == *next {
-            let mut features = decision.features;
-            features[index::DENIED_SHARE] = 0.0;
-            features[index::PERSISTENCE] = 0.0;
             let step = 1 + *count / 8;
             let family = kept.entry(actor.family).or_default();
             family.abusive = actor.abusive;
             // A row stands for the requests until the next one, but a client of ten thousand
             // requests must not outweigh a thousand clients of ten.
-            family.rows.push((features, f64::from(step).powf(0.75), run));
+            let weight = f64::from(step).powf(0.75);
+            let (features, style) = (decision.features, traffic.style);
+            family.rows.push(Row { features, weight, run, style });
             *next += step;
         }
         *count += 1;
@@ -132,27 +178,45 @@ fn watch(traffic: &Traffic, run: u32) -> Families {
     for Rows { rows, .. } in kept.values_mut() {
         let stride = rows.len().div_ceil(MOST_ROWS).max(1);
         *rows = std::mem::take(rows).into_iter().step_by(stride).collect();
-        rows.iter_mut().for_each(|(_, weight, _)| *weight *= stride as f64);
+        rows.iter_mut().for_each(|row| row.weight *= stride as f64);
     }
     kept
 }
 
 /// Weighs families so that each is heard: by the square root of what it sent, for a botnet sends a
-/// hundred times what a log-in guesser does. Weights are 1 on average.
-fn balanced(families: Families) -> TrainingSet {
-    let total = |rows: &Rows| rows.rows.iter().map(|row| row.1).sum::<f64>().max(1e-9);
+/// hundred times what a log-in guesser does. Weights are 1 on average, but for what flash crowds count
+/// on top.
+fn balanced(families: &Families, without: Without<'_>) -> TrainingSet {
+    struct Kept<'a> {
+        abusive: bool,
+        worth: f64,
+        rows: Vec<&'a Row>,
+    }
+    let kept: Vec<Kept<'_>> = families
+        .iter()
+        .filter(|(name, _)| without.family != Some(**name))
+        .map(|(name, family)| Kept {
+            abusive: family.abusive,
+            worth: if *name == "crowd" { CROWD_WORTH } else { 1.0 },
+            rows: family.rows.iter().filter(|row| without.style != Some(row.style)).collect(),
+        })
+        .filter(|family| !family.rows.is_empty())
+        .collect();
+    let total = |rows: &[&Row]| rows.iter().map(|row| row.weight).sum::<f64>().max(1e-9);
     let sides = [false, true].map(|side| {
-        let of_side = families.values().filter(|rows| rows.abusive == side);
-        of_side.map(|rows| total(rows).sqrt()).sum::<f64>().max(1e-9)
+        let of_side = kept.iter().filter(|family| family.abusive == side);
+        of_side.map(|family| total(&family.rows).sqrt()).sum::<f64>().max(1e-9)
     });
-    let rows: usize = families.values().map(|family| family.rows.len()).sum();
+    let count: usize = kept.iter().map(|family| family.rows.len()).sum();
     let mut set = TrainingSet::default();
-    for family in families.values() {
-        let worth = if family.abusive { 1.0 } else { HARMLESS_WORTH } / (1.0 + HARMLESS_WORTH);
-        let share = total(family).sqrt() / sides[usize::from(family.abusive)];
-        let scale = worth * share * rows as f64 / total(family);
-        for (features, weight, run) in &family.rows {
-            set.push(*features, family.abusive, (weight * scale) as f32, *run);
+    for Kept { abusive, worth, rows } in kept {
+        let side = if abusive { 1.0 } else { HARMLESS_WORTH } / (1.0 + HARMLESS_WORTH);
+        let share = worth * total(&rows).sqrt() / sides[usize::from(abusive)];
+        let scale = side * share * count as f64 / total(&rows);
+        for row in rows {
+            let mut features = row.features;
+            without.features.iter().for_each(|&at| features[at] = 0.0);
+            set.push(features, abusive, (row.weight * scale) as f32, row.run);
         }
     }
     set
@@ -183,7 +247,7 @@ impl Plan {
     /// How many runs there are.
     #[must_use]
     pub const fn runs(&self) -> u64 {
-        self.rounds * Scenario::ALL.len() as u64
+        self.rounds * ROUND.len() as u64
     }
 
     /// How much time is simulated, all told.
@@ -210,13 +274,14 @@ mod tests {
         assert!(most <= MOST_ROWS * 5, "{most} rows of one family in five runs");
         let sent = |families: &Families| -> Vec<f64> {
             let abusive = families.values().filter(|family| family.abusive);
-            abusive.map(|family| family.rows.iter().map(|row| row.1).sum()).collect()
+            abusive.map(|family| family.rows.iter().map(|row| row.weight).sum()).collect()
         };
         let raw = sent(&families);
         assert!(raw.len() >= 3, "{} abusive families", raw.len());
         let names: Vec<(bool, usize)> =
             families.values().map(|family| (family.abusive, family.rows.len())).collect();
-        let set = balanced(families);
+        let corpus = Corpus(families);
+        let set = corpus.set(Without::default());
         let mean = set.weights.iter().map(|w| f64::from(*w)).sum::<f64>() / set.len() as f64;
         assert!((mean - 1.0).abs() < 1e-3, "{mean}");
         let side = |label: bool| -> f64 {
@@ -241,6 +306,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_out_is_not_there() {
+        let small = Plan { rounds: 1, ..Plan::default() };
+        let mut families = Families::new();
+        for run in 5..9 {
+            let (scenario, _) = scene(run);
+            merge(&mut families, watch(&generate(scenario, small.seed + run, 2), run as u32));
+        }
+        let rows = |name: &str| families[name].rows.len();
+        let scanners = rows("scanner");
+        let corpus = Corpus(families);
+        let whole = corpus.set(Without::default());
+        let less = corpus.set(Without { family: Some("scanner"), ..Without::default() });
+        assert!(scanners > 0);
+        assert_eq!(whole.len() - less.len(), scanners);
+        let mean = less.weights.iter().map(|w| f64::from(*w)).sum::<f64>() / less.len() as f64;
+        assert!((mean - 1.0).abs() < 1e-3, "{mean}");
+        let of = |style| corpus.set(Without { style: Some(style), ..Without::default() }).len();
+        assert_eq!(Style::ALL.map(of).iter().sum::<usize>(), 2 * whole.len());
+        let masked = corpus.set(Without { features: &[3], ..Without::default() });
+        assert!(masked.rows.iter().all(|row| row[3] == 0.0));
+        assert_eq!(masked.len(), whole.len());
+    }
+
+    #[test]
     fn every_third_run_is_met_under_way() {
         let shares: Vec<f64> = (0..3000).map(missed).collect();
         let late = shares.iter().filter(|share| **share > 0.0).count();
@@ -258,5 +347,7 @@ mod tests {
             .map(|(s, m)| (s.name(), m))
             .collect();
         assert_eq!(scenes.len(), Scenario::ALL.len() * LENGTHS.len());
+        let crowds = ROUND.iter().filter(|scenario| **scenario == Scenario::FlashCrowd).count();
+        assert_eq!(crowds, 3);
     }
 }

@@ -38,9 +38,9 @@ pub struct Params {
 impl Default for Params {
     fn default() -> Self {
         Self {
-            trees: 128,
+            trees: 192,
             depth: 5,
-            learning_rate: 0.2,
+            learning_rate: 0.15,
             l2: 1.0,
             min_leaf_weight: 10.0,
             bins: 48,

@@ -249,6 +249,18 @@ fn networks_of_hosting_companies_come_from_a_database() {
 }
 
 #[test]
+fn crawlers_are_known_by_their_published_ranges_unless_told_otherwise() {
+    let of = |text: &str| {
+        let (_folder, path) = write(&format!("{PROXY}{text}"));
+        let policy = load(&path).unwrap().policy;
+        policy.reputation.get([66, 249, 66, 1].into()).copied()
+    };
+    assert_eq!(of(""), Some(-1));
+    assert_eq!(of("known_crawlers: true\n"), Some(-1));
+    assert_eq!(of("known_crawlers: false\n"), None);
+}
+
+#[test]
 fn the_offending_line_is_shown() {
     let (_folder, path) =
         write(&format!("{PROXY}rules:\n  - name: a\n    limit: lots # of them\n"));

@@ -1,6 +1,6 @@
 //! What the command line takes; every default is said in its help.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tidegate_lab::train::Plan;
@@ -37,6 +37,9 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Measure decisions on simulated traffic that nobody trained on.
     Evaluate(EvaluateArgs),
+    /// Train again without a family of attackers, a style of site or a group of features, and
+    /// measure what is lost.
+    Study(StudyArgs),
 }
 
 /// A week. The whole of a run's traffic is in memory.
@@ -98,6 +101,39 @@ pub(crate) struct EvaluateArgs {
     /// or a scraper pass: the guard against a change that makes decisions worse.
     #[arg(long)]
     pub(crate) gate: bool,
+}
+
+/// What a study leaves out, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LeftOut {
+    /// Each family of attackers: how well is one met that nobody knew?
+    Families,
+    /// Each style of site: pages, API, mixed.
+    Styles,
+    /// Each group of features, and the trees: what does it buy?
+    Parts,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StudyArgs {
+    /// What is left out.
+    #[arg(required = true, value_name = "WHAT")]
+    pub(crate) what: Vec<LeftOut>,
+    /// How often to simulate every scenario for training.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) rounds: u64,
+    /// How many unseen sites to judge on.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) seeds: u64,
+    /// The first site's seed.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Minutes of traffic a run.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=MOST_MINUTES))]
+    pub(crate) minutes: u32,
+    /// Print the lines as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

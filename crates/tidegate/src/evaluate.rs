@@ -4,7 +4,7 @@ use crate::cli::EvaluateArgs;
 use crate::train::progress_bar;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use tidegate_engine::{Engine, Policy};
-use tidegate_lab::evaluate::{Plan, Report, evaluate};
+use tidegate_lab::evaluate::{Plan, RULE_HARM, Report, Share, evaluate};
 use tidegate_lab::simulate::Scenario;
 use tidegate_lab::static_limits::ratio;
 use tidegate_models::AnyModel;
@@ -88,35 +88,75 @@ pub(crate) fn model(path: Option<&std::path::Path>) -> miette::Result<AnyModel> 
     Ok(model)
 }
 
+/// A share in percent with its confidence interval.
+fn interval(share: Share, digits: usize) -> String {
+    let [value, low, high] = [share.value, share.low, share.high].map(|x| x * 100.0);
+    format!("{value:.digits$} [{low:.digits$}–{high:.digits$}]")
+}
+
 fn print(plan: &Plan, report: &Report) {
     println!(
-        "{} unseen sites (seeds {} to {}), {} minutes each, default policy\n",
+        "{} unseen sites (seeds {} to {}), {} minutes each, default policy; [95 % interval over \
+         sites]\n",
         plan.seeds.len(),
         plan.seeds.first().unwrap_or(&0),
         plan.seeds.last().unwrap_or(&0),
         plan.minutes
     );
     println!(
-        "{:<14} {:>10} {:>9} {:>9} {:>9} {:>10} {:>9}   best fixed limit (harm ≤ 0.2 %)",
-        "scenario", "legitimate", "denied %", "worst %", "harmed %", "abusive", "denied %"
+        "{:<14} {:>10} {:>21} {:>19} {:>10} {:>18}",
+        "scenario", "legitimate", "denied %", "clients harmed %", "abusive", "denied %"
     );
     for row in &report.scenarios {
+        let caught = if row.abusive == 0 { "–".to_owned() } else { interval(row.caught, 1) };
+        println!(
+            "{:<14} {:>10} {:>21} {:>19} {:>10} {:>18}",
+            row.scenario,
+            row.legitimate,
+            interval(row.harm, 3),
+            interval(row.harmed_share, 2),
+            row.abusive,
+            caught
+        );
+    }
+    println!(
+        "\nthe same abuse under a limit for everybody, and under rules on the rate of one client \
+         (threshold chosen\nafterwards, at most {} % of legitimate requests denied)\n",
+        RULE_HARM * 100.0
+    );
+    println!(
+        "{:<14} {:>8} {:>30} {:>8} {:>8}",
+        "scenario", "Tidegate", "best fixed limit", "EWMA", "z-score"
+    );
+    for row in report.scenarios.iter().filter(|row| row.abusive > 0) {
         let fixed = row.best_static.map_or_else(
             || "none".to_owned(),
             |(limit, harm, caught)| {
-                format!("{limit}/min: {:.1} % at {:.3} % harm", caught * 100.0, harm * 100.0)
+                format!("{:.1} ({limit}/min, {:.3} % harm)", caught * 100.0, harm * 100.0)
             },
         );
         println!(
-            "{:<14} {:>10} {:>9.3} {:>9.3} {:>9.2} {:>10} {:>9.1}   {}",
+            "{:<14} {:>8.1} {:>30} {:>8.1} {:>8.1}",
             row.scenario,
-            row.legitimate,
-            ratio(row.legitimate_denied, row.legitimate) * 100.0,
-            row.worst_harm * 100.0,
-            ratio(row.harmed.0, row.harmed.1) * 100.0,
-            row.abusive,
-            ratio(row.abusive_denied, row.abusive) * 100.0,
-            fixed
+            row.caught.value * 100.0,
+            fixed,
+            row.rules.ewma * 100.0,
+            row.rules.z_score * 100.0
+        );
+    }
+    println!(
+        "\n{:<14} {:>7} {:>10} {:>9} {:>10} {:>9}",
+        "sites", "runs", "legitimate", "denied %", "abusive", "denied %"
+    );
+    for (style, row) in &report.styles {
+        println!(
+            "{:<14} {:>7} {:>10} {:>9.3} {:>10} {:>9.1}",
+            style,
+            row.sites,
+            row.counts.legitimate,
+            row.counts.harm() * 100.0,
+            row.counts.abusive,
+            row.counts.caught() * 100.0
         );
     }
     println!(

@@ -12,6 +12,7 @@ mod explain;
 mod replay;
 mod serve;
 mod simulate;
+mod study;
 mod train;
 
 use clap::Parser;
@@ -32,5 +33,6 @@ fn main() -> miette::Result<()> {
         Command::Bench(args) => bench::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Study(args) => study::run(&args),
     }
 }

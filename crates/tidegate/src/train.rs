@@ -3,17 +3,19 @@
 use crate::cli::TrainArgs;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, WrapErr};
-use tidegate_lab::train::{Plan, collect, logistic, trees};
+use tidegate_lab::train::{Plan, Without, collect, logistic, trees};
 use tidegate_models::train::Params;
 
 pub(crate) fn run(args: &TrainArgs) -> miette::Result<()> {
     let params = Params { trees: args.trees, depth: args.depth, ..Params::default() };
     let plan = Plan { seed: args.seed, rounds: args.rounds, params };
     let bar = progress_bar("simulating");
-    let set = collect(&plan, |done, total| {
+    let corpus = collect(&plan, |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     });
+    let set = corpus.set(Without::default());
+    drop(corpus);
     bar.finish_and_clear();
     let abusive = set.labels.iter().filter(|label| **label).count();
     let model =

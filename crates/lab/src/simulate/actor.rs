@@ -7,9 +7,11 @@ use super::route::Query;
 use super::site::{Site, Span, Style};
 use super::words::word;
 use super::{Actor, Event};
+use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_behavior::address::AddressMap;
 use tidegate_behavior::{Method, Outcome};
 use tidegate_limiter::Timestamp;
 
@@ -109,6 +111,23 @@ impl Call {
     }
 }
 
+/// What an operator's lists say: published ranges of crawlers, hosting networks, hostile addresses.
+#[derive(Clone, Debug, Default)]
+pub struct Lists {
+    /// By network: −1 good, 1 hosting, 2 hostile.
+    pub known: AddressMap<i8>,
+    /// The share of attacking addresses that a list names.
+    pub hostile: f64,
+    /// The share of harmless addresses that a list names wrongly.
+    pub wrong: f64,
+}
+
+impl Lists {
+    fn note(&mut self, addr: IpAddr, value: i8) {
+        self.known.insert(IpNet::from(addr), value);
+    }
+}
+
 /// The stage on which one family plays.
 pub struct Stage<'a> {
     /// The site.
@@ -125,6 +144,8 @@ pub struct Stage<'a> {
     pub span: Span,
     /// About how many requests the family may send.
     pub budget: usize,
+    /// What lists say of addresses, where the operator has lists.
+    pub(super) lists: Option<&'a mut Lists>,
     pub(super) start: Timestamp,
     pub(super) family: &'static str,
     pub(super) abusive: bool,
@@ -150,7 +171,19 @@ impl Stage<'_> {
     pub fn client(&mut self, place: Place, kind: AgentKind) -> Client {
         let addr = self.networks.any(&mut self.dice, place);
         let agent = self.agents.any(&mut self.dice, kind);
+        if let Some(lists) = &mut self.lists
+            && self.dice.chance(lists.wrong)
+        {
+            lists.note(addr, 2);
+        }
         self.client_at(addr, agent, kind)
+    }
+
+    /// Whoever runs the client says in public that it sends from there.
+    pub fn publish(&mut self, client: &Client) {
+        if let Some(lists) = &mut self.lists {
+            lists.note(client.addr, -1);
+        }
     }
 
     /// A new actor with one client at `addr`; `shape` is the software that writes its headers.
@@ -264,6 +297,11 @@ impl Stage<'_> {
     pub fn source(&mut self, hosted: f64, mask: &(Arc<str>, AgentKind)) -> Client {
         let place = if self.dice.chance(hosted) { Place::Hosting } else { Place::Home };
         let addr = self.networks.any(&mut self.dice, place);
+        if let Some(lists) = &mut self.lists
+            && self.dice.chance(lists.hostile)
+        {
+            lists.note(addr, 2);
+        }
         self.client_at(addr, mask.0.clone(), mask.1)
     }
 

@@ -1,6 +1,7 @@
 //! Addresses: the networks of a seed, homes and hosting alike, in IPv4 and IPv6.
 
 use super::dice::{Dice, mix};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where a client sits.
@@ -53,6 +54,25 @@ impl Networks {
             crowded: dice.between(0.0, 0.4),
             salt: dice.bits(),
         }
+    }
+
+    /// Which of the networks a list of hosting networks names: most of them, and a home now and
+    /// then.
+    pub fn hosting_list(&self, dice: &mut Dice) -> Vec<IpNet> {
+        let known = dice.between(0.5, 1.0);
+        let v4 = |&(base, length): &(u32, u32)| {
+            Ipv4Net::new(Ipv4Addr::from(base), length as u8).map(IpNet::from).ok()
+        };
+        let v6 = |&first: &u32| {
+            let base = Ipv6Addr::from(u128::from(first) << 96);
+            Ipv6Net::new(base, 32).map(IpNet::from).ok()
+        };
+        let hosting = self.hosting.iter().filter_map(v4);
+        let hosting = hosting.chain(self.hosting6.iter().filter_map(v6));
+        let homes = self.homes.iter().filter_map(v4);
+        let all: Vec<(IpNet, f64)> =
+            hosting.map(|net| (net, known)).chain(homes.map(|net| (net, 0.01))).collect();
+        all.into_iter().filter(|(_, chance)| dice.chance(*chance)).map(|(net, _)| net).collect()
     }
 
     /// An address of this kind of place.

@@ -37,6 +37,12 @@ impl Family for Botnet {
         let rise = stage.dice.spread(1.0, 180.0);
         let full = stage.dice.chance(0.15).then(|| Habits::draw(&mut stage.dice));
         let referred = stage.dice.below(3);
+        // A driven browser costs its owner more than a script, so there are fewer, and each stays.
+        let bots = if full.is_some() {
+            bots.min(stage.budget / (stage.site.shared_assets + 60)).max(20)
+        } else {
+            bots
+        };
         let each = (stage.budget / bots).max(5);
         for _ in 0..bots {
             let mask = if one_agent {

@@ -27,12 +27,16 @@ impl Family for Crawler {
             let pictures = if stage.dice.chance(0.3) { stage.dice.between(0.05, 0.6) } else { 0.0 };
             let (gone, unchanged) = (stage.dice.spread(0.002, 0.15), stage.dice.between(0.0, 0.4));
             let first = stage.client(Place::Hosting, AgentKind::Robot);
+            let published = stage.dice.chance(0.6);
             // Large ones come from several addresses of one network.
             for n in 0..1 + stage.dice.zipf(8, 1.2) {
                 let mut client = first.clone();
                 if n > 0 {
                     let addr = Networks::neighbour(&mut stage.dice, first.addr);
                     client = stage.client_at(addr, first.agent.clone(), AgentKind::Robot);
+                }
+                if published {
+                    stage.publish(&client);
                 }
                 let mut at = stage.dice.between(0.0, stage.length * 0.6);
                 let end = at + (whole as f64 * 0.4 / rate).max(60.0);

@@ -31,8 +31,14 @@ impl Family for Crowd {
         let rise = stage.dice.spread(10.0, 240.0).min(stage.span.length() * 0.5);
         let fall = stage.dice.spread(60.0, 900.0).min(stage.span.length());
         let curious = stage.dice.spread(0.2, 4.0);
-        // An app that pushed a message brings a crowd with few agents.
-        let kind = if stage.dice.chance(0.2) { AgentKind::App } else { AgentKind::Browser };
+        // An app that pushed a message brings a crowd of itself; one whose feed the link goes round
+        // in opens it in the one browser that it holds.
+        let app = landing >= site.pages && stage.dice.chance(0.4);
+        let kind = if app { AgentKind::App } else { AgentKind::Browser };
+        let feed = stage
+            .dice
+            .chance(0.3)
+            .then(|| (stage.agents.any(&mut stage.dice, kind), stage.dice.between(0.2, 0.9)));
         let mut source = Browser::new(stage.client(Place::Home, kind), &mut stage.dice);
         source.arrive(&mut stage.dice);
         loop {
@@ -45,6 +51,12 @@ impl Family for Crowd {
             let mut browser = source.clone();
             if stage.sent > 0 {
                 browser.client = stage.client(Place::Home, kind);
+            }
+            if let Some((agent, share)) = &feed
+                && stage.dice.chance(*share)
+            {
+                browser.client.agent = agent.clone();
+                browser.client.shape = stage.shape(agent, kind);
             }
             let habits = Habits::draw(&mut stage.dice);
             let mut now = at;

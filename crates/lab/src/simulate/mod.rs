@@ -50,14 +50,15 @@ mod write;
 pub use scenario::Scenario;
 pub use write::{WriteError, write};
 
-use actor::{FAMILIES, Family, Stage};
+use actor::{FAMILIES, Family, Lists, Stage};
 use address::Networks;
 use agents::Agents;
 use dice::Dice;
-use site::{Site, Span};
+use site::{Site, Span, Style};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_behavior::address::AddressMap;
 use tidegate_behavior::{Method, Outcome, Request};
 use tidegate_limiter::Timestamp;
 use words::{capital, word};
@@ -125,6 +126,11 @@ pub struct Actor {
 /// Simulated traffic with its labels.
 #[derive(Clone, Debug)]
 pub struct Traffic {
+    /// What the site mostly serves.
+    pub style: Style,
+    /// What the operator's lists say of addresses: −1 good, 1 hosting, 2 hostile. Half of the sites
+    /// have none.
+    pub reputation: AddressMap<i8>,
     /// When the simulation begins.
     pub start: Timestamp,
     /// Its length.
@@ -148,11 +154,7 @@ impl Traffic {
 /// The seed alone decides the site, so scenarios of one seed are comparable.
 #[must_use]
 pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
-    let mut dice = Dice::new(seed, 0);
-    let app = capital(&word(&mut dice));
-    let agents = Agents::draw(&mut dice, &app);
-    let networks = Networks::draw(&mut dice);
-    let mut site = Site::draw(&mut dice);
+    let (mut dice, agents, networks, mut site) = draw_world(seed);
     let length = f64::from(minutes.max(1)) * 60.0;
     // Some instant of 2024 to 2026, at any hour.
     let start = Timestamp::from_secs(1_704_067_200 + dice.below(3 * 365 * 86_400) as u64)
@@ -192,6 +194,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         }
     }
 
+    let mut lists = lists(seed, &networks);
     let (mut actors, mut events) = (Vec::new(), Vec::new());
     for (n, family, volume, span) in cast {
         let mut stage = Stage {
@@ -204,6 +207,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
             // Long simulations stay affordable: an attack does not grow with them without end.
             budget: (volume * total).clamp(20.0, if span == whole { f64::MAX } else { 150_000.0 })
                 as usize,
+            lists: lists.as_mut(),
             start,
             family: family.name(),
             abusive: family.abusive(),
@@ -215,7 +219,50 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     }
     events.sort_by_key(|event| event.time);
     strain(&mut events, &mut Dice::new(seed, 2), rate);
-    Traffic { start, length: Duration::from_secs_f64(length), actors, events }
+    let reputation = lists.map(|lists| lists.known).unwrap_or_default();
+    Traffic {
+        style: site.style,
+        reputation,
+        start,
+        length: Duration::from_secs_f64(length),
+        actors,
+        events,
+    }
+}
+
+/// The site of a seed, with the agents and networks that exist, and the dice for the rest.
+fn draw_world(seed: u64) -> (Dice, Agents, Networks, Site) {
+    let mut dice = Dice::new(seed, 0);
+    let app = capital(&word(&mut dice));
+    let agents = Agents::draw(&mut dice, &app);
+    let networks = Networks::draw(&mut dice);
+    let site = Site::draw(&mut dice);
+    (dice, agents, networks, site)
+}
+
+/// What the site of this seed mostly serves.
+#[must_use]
+pub fn style_of(seed: u64) -> Style {
+    draw_world(seed).3.style
+}
+
+/// What the operator of this seed's site has in lists, if anything.
+fn lists(seed: u64, networks: &Networks) -> Option<Lists> {
+    let mut dice = Dice::new(seed, 5);
+    if dice.chance(0.5) {
+        return None;
+    }
+    let mut lists = Lists {
+        hostile: dice.spread(0.005, 0.4),
+        wrong: dice.spread(0.0005, 0.02),
+        ..Lists::default()
+    };
+    if dice.chance(0.7) {
+        for network in networks.hosting_list(&mut dice) {
+            lists.known.insert(network, 1);
+        }
+    }
+    Some(lists)
 }
 
 /// The share of the day's peak traffic at `start`, between `night` and 1, highest at hour `peak`.

@@ -114,6 +114,29 @@ impl Scenario {
         Self::ALL.into_iter().find(|scenario| scenario.name() == name)
     }
 
+    /// The abusive families that this scenario is about; none where they are drawn.
+    #[must_use]
+    pub const fn families(self) -> &'static [&'static str] {
+        match self {
+            Self::Quiet | Self::FlashCrowd | Self::Office | Self::Outage | Self::Deploy => &[],
+            Self::Flood => &["flood"],
+            Self::Botnet => &["botnet"],
+            Self::Scan => &["scanner"],
+            Self::Scrape => &["scraper"],
+            Self::Stuffing => &["stuffing"],
+            Self::Enumeration => &["enumeration"],
+            Self::Bruteforce => &["bruteforce"],
+            Self::Hoarding => &["hoarder"],
+            Self::Carding => &["carding"],
+            Self::Headless => &["headless"],
+            Self::SlowScrape => &["swarm"],
+            Self::SlowStuffing => &["patient"],
+            Self::Keys => &["churner", "sharing"],
+            Self::Ramp => &["ramp"],
+            Self::Mixed | Self::CrowdAttack => &[],
+        }
+    }
+
     /// The factor by which a legitimate family's traffic is larger here than usual.
     pub(super) fn emphasis(self, family: &str) -> f64 {
         if self == Self::Office && family == "office" { 8.0 } else { 1.0 }
@@ -144,23 +167,6 @@ impl Scenario {
             "ramp",
         ];
         match self {
-            Self::Quiet | Self::FlashCrowd | Self::Office | Self::Outage | Self::Deploy => {
-                Vec::new()
-            }
-            Self::Flood => vec!["flood"],
-            Self::Botnet => vec!["botnet"],
-            Self::Scan => vec!["scanner"],
-            Self::Scrape => vec!["scraper"],
-            Self::Stuffing => vec!["stuffing"],
-            Self::Enumeration => vec!["enumeration"],
-            Self::Bruteforce => vec!["bruteforce"],
-            Self::Hoarding => vec!["hoarder"],
-            Self::Carding => vec!["carding"],
-            Self::Headless => vec!["headless"],
-            Self::SlowScrape => vec!["swarm"],
-            Self::SlowStuffing => vec!["patient"],
-            Self::Keys => vec!["churner", "sharing"],
-            Self::Ramp => vec!["ramp"],
             // More of them at once than any one site would see, but not all.
             Self::Mixed => {
                 let mut some = ALL.to_vec();
@@ -170,6 +176,7 @@ impl Scenario {
                 some
             }
             Self::CrowdAttack => vec![dice.pick(&ALL)],
+            _ => self.families().to_vec(),
         }
     }
 }

@@ -19,6 +19,21 @@ pub enum Style {
     Mixed,
 }
 
+impl Style {
+    /// Every style.
+    pub const ALL: [Self; 3] = [Self::Pages, Self::Api, Self::Mixed];
+
+    /// The style's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pages => "pages",
+            Self::Api => "api",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
 /// A span of simulated seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {

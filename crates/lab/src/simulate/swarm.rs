@@ -35,7 +35,7 @@ impl Family for Swarm {
         let mask = stage.disguise();
         let rotates = stage.dice.chance(0.6);
         let hosted = stage.dice.unit();
-        let full = !api && stage.dice.chance(0.12);
+        let full = !api && stage.dice.chance(0.05);
         let shuffled = stage.dice.chance(0.5);
         let referred = stage.dice.below(3);
         let gap = stage.dice.spread(0.5, 60.0);

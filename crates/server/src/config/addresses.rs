@@ -53,13 +53,14 @@ fn insert_file<T: Copy>(
     Ok(())
 }
 
-/// What lists say of addresses: −1 good, 1 hosting, 2 hostile. Later entries overrule earlier ones.
+/// What lists say of addresses: −1 good, 1 hosting, 2 hostile. Later entries overrule earlier ones,
+/// and all overrule `map`, what is known without them.
 pub(super) fn reputation(
     source: &Source<'_>,
     files: &mut Files,
     entries: &[At<Reputation>],
+    mut map: AddressMap<i8>,
 ) -> Result<AddressMap<i8>, ConfigError> {
-    let mut map = AddressMap::default();
     for entry in entries {
         match (&entry.value.file, entry.value.value, &entry.value.maxmind) {
             (Some(file), Some(value), None) => {

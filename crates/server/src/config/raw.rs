@@ -31,6 +31,7 @@ pub(super) struct Raw {
     pub deny: Vec<At<Short<Networks>>>,
     pub overrides: BTreeMap<String, At<String>>,
     pub reputation: Vec<At<Reputation>>,
+    pub known_crawlers: Option<bool>,
     pub capacity: Option<At<u64>>,
     pub model: Option<At<String>>,
     pub secret_env: Option<At<String>>,

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tidegate_behavior::address::AddressMap;
 use tidegate_engine::Policy;
 use tidegate_engine::policy::{Listing, Mode, OnError, Override};
 use tidegate_limiter::{KeyHasher, Quota};
@@ -115,7 +116,11 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
     let list = &mut policy.addresses;
     addresses::insert(source, &mut files, &raw.allow, Listing::Allow, list)?;
     addresses::insert(source, &mut files, &raw.deny, Listing::Deny, list)?;
-    policy.reputation = addresses::reputation(source, &mut files, &raw.reputation)?;
+    let known = match raw.known_crawlers {
+        Some(false) => AddressMap::default(),
+        Some(true) | None => std::mem::take(&mut policy.reputation),
+    };
+    policy.reputation = addresses::reputation(source, &mut files, &raw.reputation, known)?;
     for (name, written) in &raw.overrides {
         let quota = match written.value.as_str() {
             "unlimited" => None,

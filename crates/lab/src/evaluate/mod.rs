@@ -1,7 +1,15 @@
 //! How good decisions are on traffic that nobody trained on, by scenario and by actor.
 
+mod interval;
+mod rules;
+
+pub use interval::Share;
+pub use rules::{RULE_HARM, RulesCaught};
+
+use crate::simulate::site::Style;
 use crate::simulate::{Scenario, Traffic, generate};
 use crate::static_limits::{Counts, LIMITS, StaticLimits, best, ratio};
+use rules::Rules;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tidegate_engine::{Engine, Policy, Setup};
@@ -59,8 +67,29 @@ pub struct ScenarioRow {
     pub harmed: (u64, u64),
     /// The worst seed's share of legitimate requests denied.
     pub worst_harm: f64,
+    /// The share of legitimate requests denied, over sites.
+    pub harm: Share,
+    /// The share of abusive requests denied, over sites.
+    pub caught: Share,
+    /// The share of legitimate actors harmed, over sites.
+    pub harmed_share: Share,
     /// The best fixed limit (requests a minute), its harm and its catch.
     pub best_static: Option<(u32, f64, f64)>,
+    /// What classic rules would have stopped.
+    pub rules: RulesCaught,
+    /// The counts of each site, and its actors harmed of all.
+    #[serde(skip)]
+    sites: Vec<(Counts, (u64, u64))>,
+}
+
+/// All scenarios on the sites of one style.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct StyleRow {
+    /// Sites.
+    pub sites: u64,
+    /// What was decided there.
+    #[serde(flatten)]
+    pub counts: Counts,
 }
 
 /// The whole evaluation.
@@ -70,6 +99,8 @@ pub struct Report {
     pub scenarios: Vec<ScenarioRow>,
     /// By family.
     pub families: BTreeMap<String, FamilyRow>,
+    /// By style of site.
+    pub styles: BTreeMap<&'static str, StyleRow>,
     /// Area under the ROC curve of risk, by request.
     pub roc_auc: Option<f64>,
     /// Average precision of risk, by request.
@@ -106,9 +137,10 @@ pub fn evaluate(
         (
             ScenarioRow { scenario: scenario.name().into(), ..ScenarioRow::default() },
             Fixed::default(),
+            Rules::default(),
         )
     };
-    let mut rows: Vec<(ScenarioRow, Fixed)> = plan.scenarios.iter().map(named).collect();
+    let mut rows: Vec<(ScenarioRow, Fixed, Rules)> = plan.scenarios.iter().map(named).collect();
     let mut report = Report::default();
     let mut scores = Scores::default();
     let work = |n: usize| {
@@ -116,16 +148,26 @@ pub fn evaluate(
         run(&generate(plan.scenarios[scenario], seed, plan.minutes), policy, model)
     };
     crate::parallel::in_order(runs.len(), work, progress, |n, run| {
-        let (row, fixed) = &mut rows[runs[n].0];
-        row.merge(&run.row);
+        let (row, fixed, rules) = &mut rows[runs[n].0];
+        row.merge(&run);
         fixed.merge(&run.fixed);
+        rules.merge(&run.rules);
+        let style = report.styles.entry(run.style.name()).or_default();
+        style.sites += 1;
+        style.counts.merge(&run.counts);
         for (name, family) in run.families {
             report.families.entry(name.into()).or_default().merge(family);
         }
         scores.risk.extend(run.scores.risk);
         scores.label.extend(run.scores.label);
     });
-    for (mut row, Fixed(fixed)) in rows {
+    for (mut row, Fixed(fixed), rules) in rows {
+        let counts: Vec<Counts> = row.sites.iter().map(|site| site.0).collect();
+        row.harm = interval::harm(&counts);
+        row.caught = interval::caught(&counts);
+        row.harmed_share =
+            interval::share(&row.sites.iter().map(|site| site.1).collect::<Vec<_>>());
+        row.rules = rules.caught();
         row.best_static =
             best(&fixed, STATIC_HARM).map(|i| (LIMITS[i], fixed[i].harm(), fixed[i].caught()));
         report.scenarios.push(row);
@@ -151,14 +193,15 @@ impl FamilyRow {
 }
 
 impl ScenarioRow {
-    fn merge(&mut self, run: &Self) {
-        self.legitimate += run.legitimate;
-        self.legitimate_denied += run.legitimate_denied;
-        self.abusive += run.abusive;
-        self.abusive_denied += run.abusive_denied;
+    fn merge(&mut self, run: &Run) {
+        self.legitimate += run.counts.legitimate;
+        self.legitimate_denied += run.counts.legitimate_denied;
+        self.abusive += run.counts.abusive;
+        self.abusive_denied += run.counts.abusive_denied;
         self.harmed.0 += run.harmed.0;
         self.harmed.1 += run.harmed.1;
-        self.worst_harm = self.worst_harm.max(run.worst_harm);
+        self.worst_harm = self.worst_harm.max(run.counts.harm());
+        self.sites.push((run.counts, run.harmed));
     }
 }
 
@@ -178,10 +221,12 @@ impl Fixed {
 }
 
 /// What one simulation gave.
-#[derive(Default)]
 struct Run {
-    row: ScenarioRow,
+    style: Style,
+    counts: Counts,
+    harmed: (u64, u64),
     fixed: Fixed,
+    rules: Rules,
     families: BTreeMap<&'static str, FamilyRow>,
     scores: Scores,
 }
@@ -212,9 +257,11 @@ impl Scores {
 }
 
 fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
-    let Run { mut row, mut families, mut scores, .. } = Run::default();
+    let mut families: BTreeMap<&'static str, FamilyRow> = BTreeMap::new();
+    let (mut scores, mut rules, mut harmed_of) = (Scores::default(), Rules::default(), (0, 0));
     let setup = Setup { capacity: 1 << 17, model: model.cloned(), ..Setup::default() };
-    let engine = Engine::new(policy.clone(), setup);
+    let policy = Policy { reputation: traffic.reputation.clone(), ..policy.clone() };
+    let engine = Engine::new(policy, setup);
     let mut limits = StaticLimits::default();
     // Requests, denials, and the number of the first denied request of each actor.
     let mut actors = vec![(0u64, 0u64, 0u64); traffic.actors.len()];
@@ -228,6 +275,7 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
         }
         limits.check(decision.ticket.client, abusive, event.time);
         own.add(abusive, !decision.allowed);
+        rules.add(&decision.features, abusive);
         scores.risk.push(decision.risk);
         scores.label.push(abusive);
         let (requests, denied, first) = &mut actors[event.actor as usize];
@@ -239,11 +287,6 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
             }
         }
     }
-    row.legitimate = own.legitimate;
-    row.legitimate_denied = own.legitimate_denied;
-    row.abusive = own.abusive;
-    row.abusive_denied = own.abusive_denied;
-    row.worst_harm = own.harm();
     for (actor, &(requests, denied, first)) in traffic.actors.iter().zip(&actors) {
         if requests == 0 {
             continue;
@@ -259,9 +302,17 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
             family.first_denials.push(first);
         }
         if !actor.abusive {
-            row.harmed.0 += u64::from(harmed);
-            row.harmed.1 += 1;
+            harmed_of.0 += u64::from(harmed);
+            harmed_of.1 += 1;
         }
     }
-    Run { row, fixed: Fixed(limits.counts), families, scores }
+    Run {
+        style: traffic.style,
+        counts: own,
+        harmed: harmed_of,
+        fixed: Fixed(limits.counts),
+        rules,
+        families,
+        scores,
+    }
 }

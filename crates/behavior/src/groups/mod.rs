@@ -5,8 +5,17 @@
 //! What a reader sees is at most one batch or [`MAX_LAG`] old, and the same for the same input
 //! when one thread drives the engine, as replay, training and tests do.
 
+mod cohort;
+mod group;
+
+pub use cohort::{CohortView, Spans};
+pub use group::{GroupView, Ratios};
+
 use crate::math::{decay, log2};
+use crate::profile::Profile;
 use crate::routes::{MAX_ROUTES, RouteId};
+use cohort::{Cohort, Counts};
+use group::{AtomicF32, Group, seconds};
 use parking_lot::Mutex;
 use prefetch_index::prefetch_index;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -60,6 +69,11 @@ pub enum Note {
         weight: f32,
         /// ln(1 + the client's requests of the last minute).
         pace: f32,
+        /// ln(1 + the client's requests so far).
+        depth: f32,
+        /// The client's first route, and what the model thinks of the request, 0..1, as far as that
+        /// says something of those who came the same way.
+        judged: Option<(RouteId, f32)>,
     },
     /// An outcome was learned.
     Outcome {
@@ -76,264 +90,9 @@ pub enum Note {
     },
 }
 
-/// Error ratios of a group lately, 0..1.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Ratios {
-    /// 4xx.
-    pub error: f32,
-    /// 401 and 403.
-    pub auth: f32,
-    /// 404, 405 and 410.
-    pub missing: f32,
-    /// 5xx, over the last minute: the others are over ten.
-    pub server: f32,
-}
-
-/// Statistics of one group, read without a lock.
-#[derive(Default)]
-#[repr(align(64))]
-struct Group {
-    at: AtomicU64,
-    ten_seconds: AtomicF32,
-    minute: AtomicF32,
-    hour: AtomicF32,
-    newcomers: AtomicF32,
-    ten_minutes: AtomicF32,
-    outcomes: AtomicF32,
-    error: AtomicF32,
-    auth: AtomicF32,
-    missing: AtomicF32,
-    server: AtomicF32,
-    recent: AtomicF32,
-    recent_error: AtomicF32,
-    latency: AtomicF32,
-    timed: AtomicF32,
-}
-
-const _: () = assert!(size_of::<Group>() == 64, "a group is one cache line");
-
-#[derive(Default)]
-struct AtomicF32(AtomicU32);
-
-impl AtomicF32 {
-    fn get(&self) -> f32 {
-        f32::from_bits(self.0.load(Ordering::Relaxed))
-    }
-    fn set(&self, value: f32) {
-        self.0.store(value.to_bits(), Ordering::Relaxed);
-    }
-    fn add(&self, value: f32) {
-        self.set(self.get() + value);
-    }
-    fn scale(&self, by: f32) {
-        self.set(self.get() * by);
-    }
-}
-
-/// A group's numbers at one moment. Requests count by the weight of their clients, so that one
-/// busy client is no crowd and what it asks for does not become usual.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct GroupView {
-    /// Weight of requests, decayed over ten seconds.
-    pub ten_seconds: f32,
-    /// Weight of requests, decayed over a minute.
-    pub minute: f32,
-    /// Weight of requests, decayed over ten minutes.
-    pub ten_minutes: f32,
-    /// Weight of requests, decayed over an hour.
-    pub hour: f32,
-    /// Share of the weight of the last ten minutes that came from new clients.
-    pub newcomers: f32,
-    /// Weight of the outcomes behind the ratios.
-    pub outcomes: f32,
-    /// The error ratios.
-    pub ratios: Ratios,
-    /// The share of 4xx over a minute less that over ten.
-    pub error_rise: f32,
-    /// Mean of ln(1 + milliseconds); `None` when never timed.
-    pub latency: Option<f32>,
-}
-
-impl Group {
-    /// Decays everything to `now`; only the writer calls it.
-    fn advance(&self, now: u64) {
-        let before = self.at.load(Ordering::Relaxed);
-        if now < before.saturating_add(MOMENT) {
-            return;
-        }
-        let dt = seconds(now - before);
-        self.at.store(now, Ordering::Relaxed);
-        let minute = decay(dt, MINUTE);
-        // An outage fails or slows everybody within seconds, so what is usual must follow as
-        // quickly: else those who try again look like its cause.
-        for count in [
-            &self.minute,
-            &self.server,
-            &self.recent,
-            &self.recent_error,
-            &self.latency,
-            &self.timed,
-        ] {
-            count.scale(minute);
-        }
-        self.ten_seconds.scale(decay(dt, TEN_SECONDS));
-        self.hour.scale(decay(dt, HOUR));
-        let ten = decay(dt, TEN_MINUTES);
-        for count in [
-            &self.newcomers,
-            &self.ten_minutes,
-            &self.outcomes,
-            &self.error,
-            &self.auth,
-            &self.missing,
-        ] {
-            count.scale(ten);
-        }
-    }
-
-    fn request(&self, now: u64, newcomer: bool, weight: f32) {
-        self.advance(now);
-        self.ten_seconds.add(weight);
-        self.minute.add(weight);
-        self.hour.add(weight);
-        self.ten_minutes.add(weight);
-        if newcomer {
-            self.newcomers.add(weight);
-        }
-    }
-
-    fn outcome(&self, now: u64, status: u16, weight: f32, latency: Option<f32>) {
-        self.advance(now);
-        self.outcomes.add(weight);
-        self.recent.add(weight);
-        if (400..500).contains(&status) && status != 429 {
-            self.error.add(weight);
-            self.recent_error.add(weight);
-        }
-        match status {
-            401 | 403 => self.auth.add(weight),
-            404 | 405 | 410 => self.missing.add(weight),
-            500.. => self.server.add(weight),
-            _ => {}
-        }
-        if let Some(latency) = latency {
-            self.latency.add(latency * weight);
-            self.timed.add(weight);
-        }
-    }
-
-    fn view(&self, now: u64) -> GroupView {
-        let at = self.at.load(Ordering::Relaxed);
-        let ten_minutes = self.ten_minutes.get();
-        let mut view = GroupView {
-            ten_seconds: self.ten_seconds.get(),
-            minute: self.minute.get(),
-            ten_minutes,
-            hour: self.hour.get(),
-            newcomers: self.newcomers.get() / ten_minutes.max(1.0),
-            outcomes: self.outcomes.get(),
-            ratios: Ratios::default(),
-            error_rise: 0.0,
-            latency: None,
-        };
-        // A ratio's two halves decay alike: only counts need to be brought to now, and those only
-        // when the group is quiet.
-        if now.saturating_sub(at) > 1_000_000_000 {
-            let dt = seconds(now - at);
-            let ten = decay(dt, TEN_MINUTES);
-            view.ten_seconds *= decay(dt, TEN_SECONDS);
-            view.minute *= decay(dt, MINUTE);
-            view.ten_minutes *= ten;
-            view.hour *= decay(dt, HOUR);
-            view.outcomes *= ten;
-        }
-        let each = 1.0 / self.outcomes.get().max(1e-3);
-        view.ratios = Ratios {
-            error: self.error.get() * each,
-            auth: self.auth.get() * each,
-            missing: self.missing.get() * each,
-            server: self.server.get() / self.recent.get().max(1e-3),
-        };
-        let recent = self.recent.get();
-        view.error_rise =
-            (self.recent_error.get() - view.ratios.error * recent) / (recent + RISE_PRIOR);
-        let timed = self.timed.get();
-        if timed > 0.5 {
-            view.latency = Some(self.latency.get() / timed);
-        }
-        view
-    }
-}
-
-#[allow(clippy::cast_precision_loss)]
-fn seconds(nanos: u64) -> f32 {
-    nanos as f32 * 1e-9
-}
-
 #[derive(Default)]
 struct Stripe {
     notes: Vec<(Timestamp, Note)>,
-}
-
-/// How many clients of one fingerprint are on one route.
-#[derive(Default)]
-struct Cohort {
-    /// In units of [`MOMENT`], wrapping.
-    at: AtomicU32,
-    minute: AtomicF32,
-    hour: AtomicF32,
-}
-
-impl Cohort {
-    // What is cut off is the wrapping.
-    #[allow(clippy::cast_possible_truncation)]
-    fn moment(now: u64) -> u32 {
-        (now / MOMENT) as u32
-    }
-
-    // Exact to a millisecond for hours, and of what is older nothing is left.
-    #[allow(clippy::cast_precision_loss)]
-    fn age(&self, now: u64) -> f32 {
-        let passed = Self::moment(now).wrapping_sub(self.at.load(Ordering::Relaxed));
-        // What lies ahead was written by another thread.
-        passed.cast_signed().max(0) as f32 * (MOMENT as f32 * 1e-9)
-    }
-
-    fn add(&self, now: u64, weight: f32) {
-        let age = self.age(now);
-        if age > 0.0 {
-            self.at.store(Self::moment(now), Ordering::Relaxed);
-            self.minute.scale(decay(age, MINUTE));
-            self.hour.scale(decay(age, HOUR));
-        }
-        self.minute.add(weight);
-        self.hour.add(weight);
-    }
-
-    fn view(&self, now: u64) -> CohortView {
-        let age = self.age(now);
-        CohortView {
-            minute: self.minute.get() * decay(age, MINUTE),
-            hour: self.hour.get() * decay(age, HOUR),
-        }
-    }
-}
-
-/// The clients of one fingerprint on one route at one moment.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CohortView {
-    /// Weight of their requests, decayed over a minute.
-    pub minute: f32,
-    /// Weight of their requests, decayed over an hour.
-    pub hour: f32,
-}
-
-/// How many clients came that were not seen before.
-#[derive(Default)]
-struct Arrivals {
-    minute: AtomicF32,
-    ten_minutes: AtomicF32,
-    hour: AtomicF32,
 }
 
 #[repr(align(128))]
@@ -354,8 +113,15 @@ pub struct Groups {
     /// Requests of the last minute, whoever sent them: the site's load.
     load: AtomicF32,
     loaded_at: AtomicU64,
-    arrivals: Arrivals,
+    arrivals: Counts,
+    /// By fingerprint and route.
     cohorts: Box<[Cohort]>,
+    /// By route; the mark is how deep clients are in their visits.
+    visits: Box<[Cohort]>,
+    /// Beside `agents`; the mark is the share of assets.
+    loads: Box<[Cohort]>,
+    /// The weight of the site's requests for assets.
+    fetched: Counts,
     assets: AtomicF32,
     surprise: [AtomicF32; 2],
     pace: AtomicF32,
@@ -376,8 +142,11 @@ impl Default for Groups {
             first: AtomicU64::new(0),
             load: AtomicF32::default(),
             loaded_at: AtomicU64::new(0),
-            arrivals: Arrivals::default(),
+            arrivals: Counts::default(),
             cohorts: (0..COHORTS).map(|_| Cohort::default()).collect(),
+            visits: (0..MAX_ROUTES).map(|_| Cohort::default()).collect(),
+            loads: (0..MAX_AGENTS).map(|_| Cohort::default()).collect(),
+            fetched: Counts::default(),
             assets: AtomicF32::default(),
             surprise: [AtomicF32::default(), AtomicF32::default()],
             pace: AtomicF32::default(),
@@ -388,32 +157,16 @@ impl Default for Groups {
     }
 }
 
-/// The seconds that decayed counts of each horizon stand for: fewer while the site is young.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Spans {
-    /// Of a minute.
-    pub minute: f32,
-    /// Of ten minutes.
-    pub ten_minutes: f32,
-    /// Of an hour.
-    pub hour: f32,
-}
-
-impl Spans {
-    /// What a count over a minute would be if all were as it was before the last minutes.
-    ///
-    /// An hour's mean would not do: an attack of a minute that is a hundred times the usual is most
-    /// of that hour. The difference of two decayed counts is what the longer one remembers beyond
-    /// the shorter. The minutes just passed speak only while little is known of the time before.
+impl Note {
+    /// The same note of a request, with what the model thinks of it.
     #[must_use]
-    pub fn usual(&self, minute: f32, ten_minutes: f32, hour: f32) -> f32 {
-        let (old, old_span) = ((hour - ten_minutes).max(0.0), self.hour - self.ten_minutes);
-        let (late, late_span) = ((ten_minutes - minute).max(0.0), self.ten_minutes - self.minute);
-        let late_worth = MINUTE / (MINUTE + old_span.max(0.0));
-        let now_worth = 5.0 / (5.0 + old_span.max(0.0) + late_span.max(0.0));
-        let count = old + late * late_worth + minute * now_worth;
-        let span = old_span + late_span * late_worth + self.minute * now_worth;
-        count / span.max(1e-3) * self.minute
+    pub fn judged(mut self, profile: &Profile, score: Option<f32>) -> Self {
+        if let (Self::Request { judged, .. }, Some(score)) = (&mut self, score)
+            && profile.testifies()
+        {
+            *judged = Some((profile.entry_route(), score));
+        }
+        self
     }
 }
 
@@ -430,6 +183,8 @@ pub struct SiteView {
     pub span: Spans,
     /// Share of requests for assets, 0..1.
     pub assets: f32,
+    /// Weight of requests for assets, decayed over a minute, ten minutes and an hour.
+    pub fetched: [f32; 3],
     /// Mean bits of surprise of a route (the entropy of the mix), and of a step between two.
     pub surprise: (f32, f32),
     /// Mean of a client's ln(1 + requests of the last minute).
@@ -465,11 +220,8 @@ impl Groups {
         SiteView {
             group: self.site.view(now.as_nanos()),
             load: self.load.get(),
-            arrivals: [
-                self.arrivals.minute.get(),
-                self.arrivals.ten_minutes.get(),
-                self.arrivals.hour.get(),
-            ],
+            arrivals: self.arrivals.view(),
+            fetched: self.fetched.view(),
             span: Spans {
                 minute: span(age, MINUTE),
                 ten_minutes: span(age, TEN_MINUTES),
@@ -521,17 +273,42 @@ impl Groups {
         (alone, -log2((pair + 8.0 * p) / (leaving.max(pair) + 8.0)))
     }
 
-    fn agent_group(&self, fingerprint: u64) -> Option<&Group> {
+    /// Everybody on a route now; the mark is ln(1 + a client's requests so far).
+    #[must_use]
+    pub fn visits(&self, route: RouteId, now: Timestamp) -> CohortView {
+        self.visits[usize::from(route) % MAX_ROUTES].view(now.as_nanos())
+    }
+
+    /// Everybody with a fingerprint now; the mark is 1 for an asset.
+    #[must_use]
+    pub fn loads(&self, fingerprint: u64, now: Timestamp) -> CohortView {
+        self.agent_slot(fingerprint)
+            .map_or_else(CohortView::default, |slot| self.loads[slot].view(now.as_nanos()))
+    }
+
+    /// What was thought of those who came to the site like this client, 0..1: by the same first
+    /// route, with the same fingerprint or with any.
+    #[must_use]
+    pub fn suspicion(&self, fingerprint: u64, entry: RouteId, now: Timestamp) -> f32 {
+        let cohort = self.cohort(fingerprint, entry, now).suspicion;
+        cohort.max(self.visits(entry, now).suspicion)
+    }
+
+    fn agent_slot(&self, fingerprint: u64) -> Option<usize> {
         let (set, tag) = agent_place(fingerprint);
         let tags = &self.tags[set..set + AGENT_WAYS];
         let way = tags.iter().position(|t| t.load(Ordering::Relaxed) == tag)?;
-        Some(&self.agents[set + way])
+        Some(set + way)
     }
 
-    /// The group of a fingerprint, taken from the rarest of its set when it has none.
-    fn agent_group_for(&self, fingerprint: u64, now: u64) -> &Group {
-        if let Some(group) = self.agent_group(fingerprint) {
-            return group;
+    fn agent_group(&self, fingerprint: u64) -> Option<&Group> {
+        self.agent_slot(fingerprint).map(|slot| &self.agents[slot])
+    }
+
+    /// The place of a fingerprint, taken from the rarest of its set when it has none.
+    fn agent_slot_for(&self, fingerprint: u64, now: u64) -> usize {
+        if let Some(slot) = self.agent_slot(fingerprint) {
+            return slot;
         }
         let (set, tag) = agent_place(fingerprint);
         let (mut rarest, mut least) = (set, f32::INFINITY);
@@ -562,7 +339,8 @@ impl Groups {
         ] {
             count.set(0.0);
         }
-        group
+        self.loads[rarest].clear();
+        rarest
     }
 
     /// Has the CPU fetch what folding the note will write: where other threads folded last, each
@@ -575,13 +353,15 @@ impl Groups {
                     prefetch_index(&self.leaving, usize::from(previous) % MAX_ROUTES);
                 }
                 prefetch_index(&self.cohorts, cohort_slot(agent, route));
+                prefetch_index(&self.visits, usize::from(route) % MAX_ROUTES);
                 (route, agent)
             }
             Note::Outcome { route, agent, .. } => (route, agent),
         };
         prefetch_index(&self.routes, usize::from(route) % MAX_ROUTES);
-        if let Some(group) = self.agent_group(agent) {
-            prefetch_index(std::slice::from_ref(group), 0);
+        if let Some(slot) = self.agent_slot(agent) {
+            prefetch_index(&self.agents, slot);
+            prefetch_index(&self.loads, slot);
         }
     }
 
@@ -600,32 +380,35 @@ impl Groups {
                 surprise,
                 weight,
                 pace,
+                depth,
+                judged,
             } => {
                 let before = self.loaded_at.load(Ordering::Relaxed);
                 if now >= before.saturating_add(MOMENT) {
                     self.loaded_at.store(now, Ordering::Relaxed);
                     let dt = seconds(now - before);
-                    let minute = decay(dt, MINUTE);
-                    self.load.scale(minute);
-                    self.arrivals.minute.scale(minute);
-                    self.arrivals.ten_minutes.scale(decay(dt, TEN_MINUTES));
-                    self.arrivals.hour.scale(decay(dt, HOUR));
+                    self.load.scale(decay(dt, MINUTE));
                 }
-                if arrival {
-                    let arrivals = &self.arrivals;
-                    for count in [&arrivals.minute, &arrivals.ten_minutes, &arrivals.hour] {
-                        count.add(1.0);
-                    }
+                self.arrivals.add(now, f32::from(u8::from(arrival)));
+                let mark = f32::from(u8::from(asset));
+                self.fetched.add(now, weight * mark);
+                self.cohorts[cohort_slot(agent, route)].add(now, weight, 0.0);
+                let place = usize::from(route) % MAX_ROUTES;
+                self.visits[place].add(now, weight, depth);
+                let slot = self.agent_slot_for(agent, now);
+                self.loads[slot].add(now, weight, mark);
+                if let Some((entry, score)) = judged {
+                    self.cohorts[cohort_slot(agent, entry)].judge(now, score);
+                    self.visits[usize::from(entry) % MAX_ROUTES].judge(now, score);
                 }
-                self.cohorts[cohort_slot(agent, route)].add(now, weight);
                 self.load.add(1.0);
                 self.site.request(now, newcomer, weight);
-                self.routes[usize::from(route) % MAX_ROUTES].request(now, newcomer, weight);
-                self.agent_group_for(agent, now).request(now, newcomer, weight);
+                self.routes[place].request(now, newcomer, weight);
+                self.agents[slot].request(now, newcomer, weight);
                 let seen = self.site.hour.get();
                 let step = weight / seen.clamp(1.0, 4096.0);
                 let towards = |mean: &AtomicF32, x: f32| mean.add((x - mean.get()) * step);
-                towards(&self.assets, f32::from(u8::from(asset)));
+                towards(&self.assets, mark);
                 towards(&self.surprise[0], surprise.0);
                 towards(&self.pace, pace);
                 if previous != 0 {
@@ -708,6 +491,8 @@ mod tests {
             surprise: (1.0, 1.0),
             weight: 1.0,
             pace: 0.0,
+            depth: 1.0,
+            judged: None,
         }
     }
 
@@ -782,6 +567,63 @@ mod tests {
         assert_eq!(groups.cohort(10, 3, now).minute, 0.0);
         let later = groups.cohort(9, 3, Timestamp::from_secs(5_600));
         assert!(later.minute < 0.1 && later.hour > 200.0, "{later:?}");
+    }
+
+    #[test]
+    fn those_who_come_like_suspects_are_suspected_and_others_are_not() {
+        let groups = Groups::default();
+        let now = Timestamp::from_secs(5_000);
+        let judge = |agent: u64, entry: RouteId, score: f32, times: usize| {
+            for _ in 0..times {
+                let mut note = request(entry, 0, agent);
+                if let Note::Request { judged, .. } = &mut note {
+                    *judged = Some((entry, score));
+                }
+                groups.note(now, note);
+            }
+        };
+        judge(9, 3, 0.9, 320);
+        judge(7, 4, 0.9, 64);
+        judge(8, 4, 0.05, 256);
+        let suspicion = |agent, entry| groups.suspicion(agent, entry, now);
+        assert!(suspicion(9, 3) > 0.8, "{}", suspicion(9, 3));
+        // Whoever comes the same way with another fingerprint is in the same crowd.
+        assert!(suspicion(10, 3) > 0.8);
+        assert_eq!(suspicion(9, 5), 0.0);
+        // On a route that most use well, only those who look alike are suspected.
+        assert!(suspicion(7, 4) > 0.6 && suspicion(8, 4) < 0.3, "{}", suspicion(8, 4));
+        let later = groups.suspicion(9, 3, Timestamp::from_secs(5_000 + 3_600));
+        assert!(later < 0.2, "{later}");
+        // A handful proves nothing.
+        judge(11, 6, 1.0, 32);
+        assert!(groups.suspicion(11, 6, now) < 0.8);
+    }
+
+    #[test]
+    fn who_begins_where_others_go_on_changes_the_depth_of_a_route() {
+        let groups = Groups::default();
+        let mut now = Timestamp::from_secs(5_000);
+        let mut ask = |depth_of: f32, is_asset: bool, times: u64| {
+            for _ in 0..times {
+                now = now.plus(std::time::Duration::from_millis(250));
+                let mut note = request(3, 1, 9);
+                if let Note::Request { depth, asset, .. } = &mut note {
+                    (*depth, *asset) = (depth_of, is_asset);
+                }
+                groups.note(now, note);
+            }
+            now
+        };
+        let before = ask(3.0, true, 2_400);
+        assert!(groups.visits(3, before).rise().abs() < 0.01);
+        let loads = groups.loads(9, before);
+        assert!(loads.marked_minute > 0.95 * loads.minute, "{loads:?}");
+        let after = ask(0.7, false, 480);
+        let rise = groups.visits(3, after).rise();
+        assert!(rise < -1.2, "{rise}");
+        let loads = groups.loads(9, after);
+        assert!(loads.marked_minute < 0.3 * loads.minute, "{loads:?}");
+        assert_eq!(groups.loads(10, after).minute, 0.0);
     }
 
     #[test]

@@ -1,0 +1,188 @@
+//! Smaller groups, and what is usual: counts of clients over a minute and longer, with a mark.
+
+use super::group::{AtomicF32, seconds};
+use super::{HOUR, MINUTE, MOMENT, TEN_MINUTES};
+use crate::math::decay;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// What is known of a group so small that it has no ratios: who shares a fingerprint on one route,
+/// who is on a route, who shares a fingerprint. Beside their number it keeps the mean of a mark
+/// that its user chooses, and what their first requests were thought of.
+#[derive(Default)]
+#[repr(align(32))]
+pub(super) struct Cohort {
+    /// In units of [`MOMENT`], wrapping.
+    at: AtomicU32,
+    minute: AtomicF32,
+    hour: AtomicF32,
+    marked_minute: AtomicF32,
+    marked_hour: AtomicF32,
+    judged: AtomicF32,
+    suspected: AtomicF32,
+}
+
+const _: () = assert!(size_of::<Cohort>() == 32, "two cohorts share a cache line");
+
+/// Requests that suspicion is drawn to 0 by: fewer than this many prove nothing.
+const SUSPICION_PRIOR: f32 = 12.0;
+
+impl Cohort {
+    // What is cut off is the wrapping.
+    #[allow(clippy::cast_possible_truncation)]
+    fn moment(now: u64) -> u32 {
+        (now / MOMENT) as u32
+    }
+
+    // Exact to a millisecond for hours, and of what is older nothing is left.
+    #[allow(clippy::cast_precision_loss)]
+    fn age(&self, now: u64) -> f32 {
+        let passed = Self::moment(now).wrapping_sub(self.at.load(Ordering::Relaxed));
+        // What lies ahead was written by another thread.
+        passed.cast_signed().max(0) as f32 * (MOMENT as f32 * 1e-9)
+    }
+
+    /// Takes in a request of this weight with this mark.
+    pub(super) fn add(&self, now: u64, weight: f32, mark: f32) {
+        self.advance(now);
+        self.minute.add(weight);
+        self.hour.add(weight);
+        self.marked_minute.add(weight * mark);
+        self.marked_hour.add(weight * mark);
+    }
+
+    /// Takes in what was thought of a request of somebody who came this way.
+    pub(super) fn judge(&self, now: u64, score: f32) {
+        self.advance(now);
+        self.judged.add(1.0);
+        self.suspected.add(score);
+    }
+
+    fn advance(&self, now: u64) {
+        let age = self.age(now);
+        if age > 0.0 {
+            self.at.store(Self::moment(now), Ordering::Relaxed);
+            let (minute, hour) = (decay(age, MINUTE), decay(age, HOUR));
+            self.minute.scale(minute);
+            self.marked_minute.scale(minute);
+            self.hour.scale(hour);
+            self.marked_hour.scale(hour);
+            let ten = decay(age, TEN_MINUTES);
+            self.judged.scale(ten);
+            self.suspected.scale(ten);
+        }
+    }
+
+    /// Forgets everything: another takes its place.
+    pub(super) fn clear(&self) {
+        for count in [
+            &self.minute,
+            &self.hour,
+            &self.marked_minute,
+            &self.marked_hour,
+            &self.judged,
+            &self.suspected,
+        ] {
+            count.set(0.0);
+        }
+    }
+
+    pub(super) fn view(&self, now: u64) -> CohortView {
+        let age = self.age(now);
+        let (minute, hour) = (decay(age, MINUTE), decay(age, HOUR));
+        let ten = decay(age, TEN_MINUTES);
+        CohortView {
+            minute: self.minute.get() * minute,
+            hour: self.hour.get() * hour,
+            marked_minute: self.marked_minute.get() * minute,
+            marked_hour: self.marked_hour.get() * hour,
+            suspicion: self.suspected.get() * ten / (self.judged.get() * ten + SUSPICION_PRIOR),
+        }
+    }
+}
+
+/// A small group at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CohortView {
+    /// Weight of their requests, decayed over a minute.
+    pub minute: f32,
+    /// Weight of their requests, decayed over an hour.
+    pub hour: f32,
+    /// The sum of their marks by weight, decayed over a minute.
+    pub marked_minute: f32,
+    /// The sum of their marks by weight, decayed over an hour.
+    pub marked_hour: f32,
+    /// What was thought of their first requests over ten minutes, 0..1; near 0 while there were
+    /// few.
+    pub suspicion: f32,
+}
+
+impl CohortView {
+    /// The mean mark over the last minute less the one before, drawn to 0 while there is little.
+    #[must_use]
+    pub fn rise(&self) -> f32 {
+        const PRIOR: f32 = 4.0;
+        let before = (self.hour - self.minute).max(0.0);
+        let usual = (self.marked_hour - self.marked_minute).max(0.0) / before.max(1e-3);
+        let certain = before / (before + PRIOR);
+        (self.marked_minute - usual * self.minute) / (self.minute + PRIOR) * certain
+    }
+}
+
+/// A count over three horizons.
+#[derive(Default)]
+pub(super) struct Counts {
+    at: AtomicU64,
+    minute: AtomicF32,
+    ten_minutes: AtomicF32,
+    hour: AtomicF32,
+}
+
+impl Counts {
+    pub(super) fn add(&self, now: u64, weight: f32) {
+        let before = self.at.load(Ordering::Relaxed);
+        if now >= before.saturating_add(MOMENT) {
+            self.at.store(now, Ordering::Relaxed);
+            let dt = seconds(now - before);
+            self.minute.scale(decay(dt, MINUTE));
+            self.ten_minutes.scale(decay(dt, TEN_MINUTES));
+            self.hour.scale(decay(dt, HOUR));
+        }
+        for count in [&self.minute, &self.ten_minutes, &self.hour] {
+            count.add(weight);
+        }
+    }
+
+    /// Over a minute, ten minutes and an hour, as of the last addition.
+    pub(super) fn view(&self) -> [f32; 3] {
+        [self.minute.get(), self.ten_minutes.get(), self.hour.get()]
+    }
+}
+
+/// The seconds that decayed counts of each horizon stand for: fewer while the site is young.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spans {
+    /// Of a minute.
+    pub minute: f32,
+    /// Of ten minutes.
+    pub ten_minutes: f32,
+    /// Of an hour.
+    pub hour: f32,
+}
+
+impl Spans {
+    /// What a count over a minute would be if all were as it was before the last minutes.
+    ///
+    /// An hour's mean would not do: an attack of a minute that is a hundred times the usual is most
+    /// of that hour. The difference of two decayed counts is what the longer one remembers beyond
+    /// the shorter. The minutes just passed speak only while little is known of the time before.
+    #[must_use]
+    pub fn usual(&self, minute: f32, ten_minutes: f32, hour: f32) -> f32 {
+        let (old, old_span) = ((hour - ten_minutes).max(0.0), self.hour - self.ten_minutes);
+        let (late, late_span) = ((ten_minutes - minute).max(0.0), self.ten_minutes - self.minute);
+        let late_worth = MINUTE / (MINUTE + old_span.max(0.0));
+        let now_worth = 5.0 / (5.0 + old_span.max(0.0) + late_span.max(0.0));
+        let count = old + late * late_worth + minute * now_worth;
+        let span = old_span + late_span * late_worth + self.minute * now_worth;
+        count / span.max(1e-3) * self.minute
+    }
+}
