@@ -24,7 +24,7 @@ pub struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { seed: FIRST_TRAINING_SEED, rounds: 300, params: Params::default() }
+        Self { seed: FIRST_TRAINING_SEED, rounds: 200, params: Params::default() }
     }
 }
 
@@ -40,11 +40,11 @@ const MOST_ROWS: usize = 160;
 /// How much all harmless rows together weigh against all abusive ones. Most scenarios hold an
 /// attack and most hours of a real site hold none, so the simulated share of abuse is too high for
 /// a probability that is to hold in production.
-const HARMLESS_WORTH: f64 = 10.0;
+const HARMLESS_WORTH: f64 = 12.0;
 
 /// How many times over a flash crowd counts, on top of its share: it is rare, it is most of the traffic
 /// while it lasts, and nothing harmless looks more like an attack.
-const CROWD_WORTH: f64 = 4.0;
+const CROWD_WORTH: f64 = 3.0;
 
 /// The rows of one family of actors, from all runs.
 #[derive(Default)]

@@ -162,6 +162,11 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     let light = daylight(start, dice.between(0.3, 1.0), dice.unit() * 24.0);
     let rate = (dice.spread(15.0, 60.0) * light).max(12.5);
     let total = (rate * length).max(500.0);
+    // A third of the sites are small: a request a second, or a few in a minute. Those who attack
+    // them bring as much as elsewhere.
+    let small = dice.chance(0.33);
+    let usual = if small { dice.spread(0.05, 8.0) } else { rate };
+    let visits = (usual * length).max(60.0);
 
     // What depends on the scenario has a stream of its own, so that it moves no other draw.
     let mut fate = Dice::new(seed, 1);
@@ -205,8 +210,11 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
             length,
             span,
             // Long simulations stay affordable: an attack does not grow with them without end.
-            budget: (volume * total).clamp(20.0, if span == whole { f64::MAX } else { 150_000.0 })
-                as usize,
+            budget: if span == whole {
+                (volume * visits).max(if small { 3.0 } else { 20.0 })
+            } else {
+                (volume * total).clamp(20.0, 150_000.0)
+            } as usize,
             lists: lists.as_mut(),
             start,
             family: family.name(),
@@ -216,6 +224,12 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
             events: &mut events,
         };
         family.play(&mut stage);
+    }
+    if dice.chance(0.25) {
+        // Many logs know the second only.
+        for event in &mut events {
+            event.time = Timestamp::from_secs(event.time.as_secs());
+        }
     }
     events.sort_by_key(|event| event.time);
     strain(&mut events, &mut Dice::new(seed, 2), rate);
