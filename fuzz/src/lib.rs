@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tidegate_behavior::Method;
 use tidegate_behavior::address::{
     AddressMap, IdentityRules, canonical, cookie, jwt_claim, parse_forwarded, parse_network,
@@ -16,6 +16,7 @@ use tidegate_behavior::routes::{MAX_ROUTES, RouteTable};
 use tidegate_behavior::schema::COUNT;
 use tidegate_engine::Ticket;
 use tidegate_engine::pattern::PathPattern;
+use tidegate_lab::bootstrap::answers::Answers;
 use tidegate_lab::formats::{Format, Parser, detect};
 use tidegate_lab::replay::Labels;
 use tidegate_models::{Model, file};
@@ -115,8 +116,14 @@ pub fn config(data: &[u8]) {
     }
 }
 
-/// A file of labels: refused, or the same labels at a second try.
+/// A file of labels of lines, or of answers about clients: refused, or the same at a second try.
 pub fn labels(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(answers) = Answers::parse(&text, Path::new("labels.csv")) {
+        assert!(
+            Answers::parse(&text, Path::new("")).is_ok_and(|again| again.len() == answers.len())
+        );
+    }
     if let Ok(labels) = Labels::read(data) {
         assert!(Labels::read(data).is_ok_and(|again| again.get(1) == labels.get(1)));
     }

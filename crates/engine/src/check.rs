@@ -23,6 +23,7 @@ impl Engine {
     pub fn check(&self, request: &Request<'_>) -> Decision {
         let now = request.time;
         let snapshot = self.current.load();
+        let site = self.site(&snapshot, now);
         let who = snapshot.identify(request, &self.keys);
         // What is kept of client and network comes from main memory: it is fetched in two steps
         // while the request is read and its groups are looked up.
@@ -38,12 +39,20 @@ impl Engine {
             let idle = client.seen(&who, now);
             let note = self.memory.observe(&mut client.profile, &facts, &around);
             let features = extract(&client.profile, &facts, &around);
-            let score = judge(&snapshot, &features, || client.record(&snapshot, now));
+            // The last word of a model that is not waited for, else that of the one at hand.
+            let advised = self.advices.as_ref().and_then(|all| all.score(who.client, now));
+            let advised = advised.filter(|_| snapshot.policy.adaptive.enabled);
+            let score =
+                advised.or_else(|| judge(&snapshot, &features, || client.record(&snapshot, now)));
+            self.counters.advised(advised.is_some());
             let note = note.judged(&client.profile, score);
             let suspicion = self.memory.suspicion(&client.profile, &facts);
-            let learned = client.learned(&snapshot, request, score, (idle, suspicion), &who);
+            let learned =
+                client.learned(&snapshot, request, score, (idle, suspicion), &who, site.armed);
             let held = self.limit(&snapshot, request, &who, &facts, client, &learned);
-            let decision = decision(&snapshot, request, &who, &facts, features, &learned, &held);
+            let mut decision =
+                decision(&snapshot, request, &who, &facts, features, &learned, &held);
+            decision.anomaly = site.anomaly;
             client.answered(&decision);
             (decision, note)
         });
@@ -54,6 +63,16 @@ impl Engine {
             decision.ticket.pending = self.paths.put(request.method, request.path);
         }
         decision
+    }
+
+    /// What the site's series say, after they took in what is due.
+    fn site(&self, snapshot: &Snapshot, now: Timestamp) -> Site {
+        let adaptive = &snapshot.policy.adaptive;
+        if !adaptive.enabled {
+            return Site { anomaly: None, armed: false };
+        }
+        self.watch.tick(now, || self.counters.totals());
+        Site { anomaly: self.watch.score(), armed: adaptive.anomaly && self.watch.armed(now) }
     }
 
     /// Holds the request against its learned limit and every static rule, all or nothing.
@@ -97,7 +116,7 @@ impl Engine {
 
 /// A client without a credential earns its full limit no sooner than this, seconds: good requests
 /// alone are quickly made.
-const TRUST_SECONDS: f32 = 120.0;
+pub(crate) const TRUST_SECONDS: f32 = 120.0;
 
 /// What the learned side says: how the client is limited, and why.
 pub(crate) struct Learned<'a> {
@@ -105,7 +124,14 @@ pub(crate) struct Learned<'a> {
     pub risk: f32,
     pub limit: Limited<'a>,
     pub rule: RuleRef,
-    pub scored: bool,
+    pub score: Option<f32>,
+    pub suspicion: f32,
+}
+
+/// How odd the site is now, and whether that keeps limits tighter.
+struct Site {
+    anomaly: Option<f32>,
+    armed: bool,
 }
 
 /// How a client is limited.
@@ -150,7 +176,12 @@ fn judge(snapshot: &Snapshot, features: &Features, record: impl FnOnce() -> f32)
         return Some(score);
     }
     let own = self::score(snapshot, &in_calm(features))?;
-    Some(score - (score - own).max(0.0) * record)
+    Some(judged(score, own, record))
+}
+
+/// A score, lowered towards the one in calm (`own`) by as much as the record counts, 0..1.
+pub(crate) fn judged(score: f32, own: f32, record: f32) -> f32 {
+    score - (score - own).max(0.0) * record
 }
 
 impl Client {
@@ -184,6 +215,7 @@ impl Client {
         score: Option<f32>,
         (idle_seconds, suspicion): (f32, f32),
         who: &Identity,
+        armed: bool,
     ) -> Learned<'a> {
         let now = request.time;
         let policy = &snapshot.policy.adaptive;
@@ -192,7 +224,8 @@ impl Client {
             risk: 0.0,
             limit: Limited::To(&policy.tiers.new),
             rule: RuleRef::Adaptive,
-            scored: score.is_some(),
+            score,
+            suspicion,
         };
         if let Some(score) = score {
             let trust = self.trust(now);
@@ -204,6 +237,9 @@ impl Client {
                     u64::from(self.standing.blocked_for(now)).max(1),
                 )),
             };
+            if armed && self.record(snapshot, now) < 1.0 {
+                learned.limit = self.standing.degrade(learned.limit, &snapshot.ladder);
+            }
             learned.action = self.standing.action;
             learned.risk = self.standing.risk;
         }
@@ -271,7 +307,9 @@ fn decision(
         },
         time: request.time,
         features,
-        scored: learned.scored,
+        scored: learned.score.is_some(),
+        score: learned.score.unwrap_or(0.0),
+        suspicion: learned.suspicion,
     }
 }
 

@@ -1,9 +1,11 @@
 //! Every entry that the engine keeps in a store runs the store's one suite.
 
+use crate::advice::Advice;
 use crate::client::Client;
 use crate::policy::Adaptive;
 use crate::rules::RuleState;
 use crate::standing::Evidence;
+use crate::trial::Rival;
 use tidegate_behavior::groups::Ratios;
 use tidegate_behavior::network::Network;
 use tidegate_limiter::conformance::{Subject, run};
@@ -31,6 +33,31 @@ fn a_client_conforms_when_it_is_blocked_and_when_it_is_throttled() {
     let throttled = |client: &mut Client, now: Timestamp| scored(client, 0.65, 40, now);
     run(&Subject { touch, penalise: Some(blocked), view });
     run(&Subject { touch, penalise: Some(throttled), view });
+}
+
+#[test]
+fn a_challengers_view_of_a_client_conforms() {
+    fn score(rival: &mut Rival, score: f32, times: u32, now: Timestamp) {
+        let policy = Adaptive::default();
+        for _ in 0..times {
+            let evidence = Evidence { score, idle_seconds: 0.5, trust: 1.0, suspicion: 0.0 };
+            rival.standing.update(evidence, Key(7), now, &policy);
+        }
+    }
+    let touch = |rival: &mut Rival, now: Timestamp| score(rival, 0.1, 1, now);
+    let blocked = |rival: &mut Rival, now: Timestamp| score(rival, 1.0, 20, now);
+    let view = |rival: &Rival, now: Timestamp| {
+        let standing = &rival.standing;
+        (standing.action, standing.risk.to_bits(), standing.blocked_for(now), standing.probation)
+    };
+    run(&Subject { touch, penalise: Some(blocked), view });
+}
+
+#[test]
+fn advice_conforms() {
+    let touch = |advice: &mut Advice, now: Timestamp| *advice = Advice { score: 0.5, about: now };
+    // What is forgotten is asked for again: nothing must survive.
+    run(&Subject { touch, penalise: None, view: |_, _| () });
 }
 
 #[test]

@@ -165,6 +165,10 @@ pub struct Decision {
     pub features: Features,
     /// Whether a model scored this request (false: static limits only).
     pub scored: bool,
+    /// What it made of this request alone, 0..1; 0 when none did.
+    pub score: f32,
+    /// What was thought of the first requests of those who came like the client, 0..1.
+    pub suspicion: f32,
 }
 
 impl Decision {

@@ -1,5 +1,6 @@
 //! The engine: what is kept between requests, and the path that one request takes through it.
 
+use crate::advice::Advices;
 use crate::client::Client;
 use crate::decision::{Action, Decision, RuleRef, Ticket};
 use crate::pending::{Paths, Permits};
@@ -7,8 +8,10 @@ use crate::policy::Policy;
 use crate::rules::RuleState;
 use crate::snapshot::Snapshot;
 use crate::stats::{Counters, Stats};
+use crate::watch::Watch;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use std::time::Duration;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::memory::Memory;
 use tidegate_limiter::{Key, KeyHasher, Store, Timestamp};
@@ -22,11 +25,14 @@ pub struct Setup {
     pub secret: [u64; 2],
     /// The classifier; `None` leaves a classic rate limiter.
     pub model: Option<AnyModel>,
+    /// For how long the word of a model in the background holds, see [`Engine::advise`]; `None`
+    /// when there is none.
+    pub advice_for: Option<Duration>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { capacity: 1_000_000, secret: [0x7469, 0x6465], model: None }
+        Self { capacity: 1_000_000, secret: [0x7469, 0x6465], model: None, advice_for: None }
     }
 }
 
@@ -40,6 +46,8 @@ pub struct Engine {
     pub(crate) paths: Paths,
     pub(crate) permits: Permits,
     pub(crate) counters: Counters,
+    pub(crate) advices: Option<Advices>,
+    pub(crate) watch: Watch,
 }
 
 /// The model that comes with this version, trained on simulated traffic.
@@ -81,6 +89,8 @@ impl Engine {
             paths: Paths::default(),
             permits: Permits::default(),
             counters: Counters::default(),
+            advices: setup.advice_for.map(|fresh_for| Advices::new(setup.capacity, fresh_for)),
+            watch: Watch::default(),
         }
     }
 
@@ -105,10 +115,19 @@ impl Engine {
         self.current.load().policy.clone()
     }
 
+    /// Takes in what a model in the background says of a client's request made at `about`, 0..1: it
+    /// stands in for the score of the client's next requests while it is fresh. Does nothing unless
+    /// the engine was set up for it.
+    pub fn advise(&self, client: Key, score: f32, about: Timestamp) {
+        if let Some(advices) = &self.advices {
+            advices.take(client, score, about);
+        }
+    }
+
     /// Takes in what became of a request. Call it once for each request that was passed on.
     pub fn outcome(&self, ticket: &Ticket, outcome: &Outcome, now: Timestamp) {
         self.release(ticket);
-        self.counters.outcome();
+        self.counters.outcome(outcome.status);
         self.paths.take(ticket.pending, |method, path| {
             self.memory.learn_route(method, path, outcome.status);
         });
@@ -182,6 +201,8 @@ impl Engine {
         stats.evicted = clients.evicted;
         stats.penalties_kept = clients.residues;
         stats.routes = self.memory.routes.len();
+        stats.anomalies = self.watch.alarms();
+        stats.anomaly = self.watch.score();
         stats
     }
 

@@ -2,6 +2,7 @@
 //!
 //! [`Engine::check`] is the whole path of a request, and the file to read first.
 
+mod advice;
 mod check;
 mod client;
 #[cfg(test)]
@@ -16,8 +17,12 @@ mod rules;
 mod snapshot;
 mod standing;
 mod stats;
+pub mod trial;
+mod watch;
 
 pub use decision::{Action, Decision, RuleRef, Ticket, TicketError};
 pub use engine::{ClientView, Engine, Setup};
 pub use policy::{Mode, Policy};
 pub use stats::Stats;
+pub use trial::{Inbox, Sighting, Trial};
+pub use watch::WATCHED;

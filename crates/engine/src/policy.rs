@@ -136,6 +136,9 @@ impl Default for Costs {
 pub struct Adaptive {
     /// Off leaves a classic limiter: `tiers.new` for everybody, and the static rules.
     pub enabled: bool,
+    /// Whether a sudden rise of the site's requests or errors leaves clients without a record less
+    /// room for five minutes. It blocks nobody; anomalies are counted either way.
+    pub anomaly: bool,
     /// Where risk turns into action.
     pub bands: Bands,
     /// The limits.
@@ -148,6 +151,10 @@ pub struct Adaptive {
     pub forgive: Duration,
     /// Requests at low risk after which a client may reach the trusted limit.
     pub proven_after: u32,
+    /// A penalty begins up to so many requests after its reason, how many only the holder of the
+    /// secret can tell. 0, the default, begins it at once: late penalties were measured to let more
+    /// through than they hide.
+    pub delay: u8,
 }
 
 /// A limit set by hand for one client.
@@ -220,6 +227,7 @@ impl Default for Adaptive {
         let quota = |cells, burst| Quota::per_minute(whole(cells)).with_burst(whole(burst));
         Self {
             enabled: true,
+            anomaly: false,
             bands: Bands::default(),
             tiers: Tiers {
                 new: quota(1200, 600),
@@ -231,6 +239,7 @@ impl Default for Adaptive {
             block_for: Duration::from_secs(300),
             forgive: Duration::from_secs(120),
             proven_after: 200,
+            delay: 0,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How risk becomes an action: evidence, bands, hysteresis, forgiveness and jitter.
 
+use crate::check::Limited;
 use crate::decision::Action;
 use crate::policy::{Adaptive, Tiers};
 use std::num::NonZeroU32;
@@ -22,13 +23,15 @@ const LONG_RECORD: f32 = 500.0;
 /// From the first of these on, the suspicion of a client's group speeds its rise; from the second
 /// on, a single request moves the risk all the way to its score. An address of a swarm asks once or
 /// twice: if each had to condemn itself, none ever would be.
-const SUSPICION: [f32; 2] = [0.6, 0.9];
+const SUSPICION: [f32; 2] = [0.45, 0.75];
 /// A client with this many good requests answers for itself alone, whatever its group does.
 const STRANGER: f32 = 20.0;
 /// How far one request moves the smoothed risk towards a score below it.
 const FALL: f32 = 0.12;
 /// Thresholds are drawn anew for each client this often, seconds.
 const EPOCH: u64 = 900;
+/// Sets the draw of delays apart from that of thresholds.
+const DELAY: u64 = 0xde1a_0000_0000;
 
 /// What the engine thinks of one client.
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +44,21 @@ pub(crate) struct Standing {
     pub action: Action,
     /// Whether the client comes out of a block and is not forgiven yet.
     pub probation: bool,
+    /// Requests until a penalty that is due begins; 0 when none is due.
+    due_in: u8,
     blocked_until: u32,
 }
 
 impl Default for Standing {
     fn default() -> Self {
-        Self { risk: 0.0, good: 0.0, action: Action::Allow, probation: false, blocked_until: 0 }
+        Self {
+            risk: 0.0,
+            good: 0.0,
+            action: Action::Allow,
+            probation: false,
+            due_in: 0,
+            blocked_until: 0,
+        }
     }
 }
 
@@ -88,6 +100,7 @@ fn jitter(client: Key, now: Timestamp) -> f32 {
 #[derive(Clone, Debug)]
 pub(crate) struct Ladder {
     rungs: [Quota; RUNGS],
+    degraded: Quota,
     throttled: Quota,
     risky: Quota,
 }
@@ -115,7 +128,12 @@ impl Ladder {
                 between(f64::from(new.burst().get()), f64::from(trusted.burst().get()), step),
             ),
         });
-        Self { rungs, throttled: tiers.throttled, risky: tiers.risky }
+        // Half of the way, in factors, from throttled to new.
+        let throttled = &tiers.throttled;
+        let middle = |low: f64, high: f64| between(low, high, (RUNGS - 1) / 2);
+        let degraded = Quota::per_minute(middle(per_minute(throttled), per_minute(new)))
+            .with_burst(middle(throttled.burst().get().into(), new.burst().get().into()));
+        Self { rungs, degraded, throttled: tiers.throttled, risky: tiers.risky }
     }
 
     /// The quota at this share of the way from new (0) to trusted (1).
@@ -162,21 +180,45 @@ impl Standing {
             // What spoke against the client has passed: to go on would only punish.
             self.blocked_until = self.blocked_until.min(clock);
         }
-        self.action = if clock < self.blocked_until {
-            self.probation = true;
+        let wanted = if clock < self.blocked_until {
             Action::Block
         } else if self.risk >= edge(bands.throttle, throttled) {
             Action::Throttle
         } else {
-            self.probation = false;
             Action::Allow
         };
+        self.action = if throttled || !self.waits(wanted, client, now, policy.delay) {
+            wanted
+        } else {
+            Action::Allow
+        };
+        match self.action {
+            Action::Block => self.probation = true,
+            Action::Throttle => {}
+            _ => self.probation = false,
+        }
         if self.action == Action::Allow && self.risk < bands.throttle * 0.5 {
             self.good = (self.good + 1.0).min(1e6);
         } else {
             // Trust is lost ten times as quickly as it is won.
             self.good = (self.good - 10.0).max(0.0);
         }
+    }
+
+    /// Whether a penalty that a client is not under yet waits a little longer, so that it does not
+    /// fall on the request that was its reason.
+    fn waits(&mut self, wanted: Action, client: Key, now: Timestamp, delay: u8) -> bool {
+        if wanted == Action::Allow || delay == 0 {
+            self.due_in = 0;
+            return false;
+        }
+        if self.due_in == 0 {
+            let hash = client.with((now.as_secs() / EPOCH) ^ DELAY).0;
+            // At least 1, which is no delay.
+            self.due_in = 1 + u8::try_from((hash >> 32) % (u64::from(delay) + 1)).unwrap_or(delay);
+        }
+        self.due_in -= 1;
+        self.due_in > 0
     }
 
     /// How far a score above the risk moves it.
@@ -218,6 +260,16 @@ impl Standing {
         }
     }
 
+    /// The limit of a client without a record while the site is anomalous: no more than the degraded
+    /// quota. One that is throttled or blocked stays so.
+    pub(crate) fn degrade<'a>(&mut self, limit: Limited<'a>, ladder: &'a Ladder) -> Limited<'a> {
+        if !matches!(self.action, Action::Allow | Action::Raise) {
+            return limit;
+        }
+        self.action = Action::Degrade;
+        Limited::To(&ladder.degraded)
+    }
+
     /// Seconds until the block ends; 0 when there is none.
     #[must_use]
     pub(crate) fn blocked_for(&self, now: Timestamp) -> u32 {
@@ -248,6 +300,7 @@ impl Standing {
             good: 0.0,
             action: penalty.action,
             probation: penalty.probation,
+            due_in: 0,
             blocked_until: penalty.blocked_until,
         }
     }
@@ -390,6 +443,30 @@ mod tests {
     }
 
     #[test]
+    fn an_anomaly_of_the_site_tightens_and_lifts_nobody() {
+        let policy = Adaptive::default();
+        let ladder = Ladder::new(&policy.tiers);
+        let new = &policy.tiers.new;
+        assert!(ladder.degraded.cells_per_second() < new.cells_per_second() / 5.0);
+        assert!(
+            ladder.degraded.cells_per_second() > policy.tiers.throttled.cells_per_second() * 5.0
+        );
+        let mut standing = Standing::default();
+        let Limited::To(quota) = standing.degrade(Limited::To(new), &ladder) else { panic!() };
+        assert_eq!((quota, standing.action), (&ladder.degraded, Action::Degrade));
+        // It is no penalty, and good requests go on counting.
+        assert!(standing.penalty(Timestamp::from_secs(1)).is_none());
+        run(&mut standing, 0.0, 5, &policy);
+        assert_eq!(standing.good, 5.0);
+        for action in [Action::Throttle, Action::Block] {
+            let mut standing = Standing { action, ..Standing::default() };
+            let limit = Limited::Closed(std::time::Duration::ZERO);
+            assert!(matches!(standing.degrade(limit, &ladder), Limited::Closed(_)));
+            assert_eq!(standing.action, action);
+        }
+    }
+
+    #[test]
     fn a_record_of_seconds_raises_nothing() {
         let policy = Adaptive::default();
         let ladder = Ladder::new(&policy.tiers);
@@ -405,6 +482,26 @@ mod tests {
         assert!((at(1, 0) - at(2, 0)).abs() > 1e-6 || (at(3, 0) - at(2, 0)).abs() > 1e-6);
         assert!((at(1, 0) - at(1, 2 * EPOCH)).abs() > 1e-6);
         assert!((0..1000).all(|i| (-1.0..=1.0).contains(&at(i, i))));
+    }
+
+    #[test]
+    fn a_delayed_penalty_begins_within_its_bound_and_not_at_the_same_request_for_all() {
+        let policy = Adaptive { delay: 8, ..Adaptive::default() };
+        let begins = |client: u64, policy: &Adaptive| {
+            let mut standing = Standing::default();
+            (1..100u32).find(|i| {
+                let now = Timestamp::from_secs(1000);
+                standing.update(of(1.0, 0.01, 0.0), Key(client), now, policy);
+                assert!(*i < 40, "never");
+                standing.action != Action::Allow
+            })
+        };
+        let at_once = begins(7, &Adaptive::default()).unwrap();
+        let begun: Vec<u32> = (0..200).map(|client| begins(client, &policy).unwrap()).collect();
+        assert!(begun.iter().all(|n| (at_once..=at_once + 8).contains(n)), "{begun:?}");
+        let different: std::collections::BTreeSet<_> = begun.iter().collect();
+        assert_eq!(different.len(), 9, "{different:?}");
+        assert_eq!(begins(3, &policy), begins(3, &policy));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Counts since the start, kept a stripe a thread so that counting costs no contention.
 
 use crate::decision::{Action, Decision};
+use crate::watch::Totals;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_behavior::groups::{STRIPES, stripe_of_thread};
 
 /// Counts since the start, and sizes now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stats {
     /// Clients tracked now.
     pub clients: usize,
@@ -23,8 +24,18 @@ pub struct Stats {
     pub shadow_denied: u64,
     /// Requests decided without a model's score.
     pub unscored: u64,
+    /// Requests decided by the word of a model in the background.
+    pub advised: u64,
     /// Outcomes learned.
     pub outcomes: u64,
+    /// Of those, responses with a status of 400 to 499.
+    pub client_errors: u64,
+    /// Of those, responses with a status of 500 or more.
+    pub server_errors: u64,
+    /// Anomalies of the site by series of [`WATCHED`](crate::WATCHED): rises and drops.
+    pub anomalies: [[u64; 2]; 3],
+    /// How anomalous the site is now, 0..1; `None` until enough was seen.
+    pub anomaly: Option<f32>,
     /// Requests decided, by tenth of the client's risk.
     pub risk_histogram: [u64; 10],
     /// Routes told apart.
@@ -35,7 +46,10 @@ const DENIED: usize = 5;
 const SHADOW: usize = 6;
 const UNSCORED: usize = 7;
 const OUTCOMES: usize = 8;
-const RISK: usize = 9;
+const ADVISED: usize = 9;
+const CLIENT_ERRORS: usize = 10;
+const SERVER_ERRORS: usize = 11;
+const RISK: usize = 12;
 const ALL: usize = RISK + 10;
 
 #[derive(Default)]
@@ -68,18 +82,48 @@ impl Counters {
         }
     }
 
-    pub(crate) fn outcome(&self) {
-        self.0[stripe_of_thread()].0[OUTCOMES].fetch_add(1, Ordering::Relaxed);
+    /// Counts whether a request was decided by the word of a model in the background.
+    pub(crate) fn advised(&self, advised: bool) {
+        if advised {
+            self.0[stripe_of_thread()].0[ADVISED].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn outcome(&self, status: u16) {
+        let stripe = &self.0[stripe_of_thread()].0;
+        stripe[OUTCOMES].fetch_add(1, Ordering::Relaxed);
+        match status {
+            400..=499 => stripe[CLIENT_ERRORS].fetch_add(1, Ordering::Relaxed),
+            500.. => stripe[SERVER_ERRORS].fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+
+    fn total(&self, at: usize) -> u64 {
+        self.0.iter().map(|stripe| stripe.0[at].load(Ordering::Relaxed)).sum()
+    }
+
+    /// What the site's series are made of.
+    pub(crate) fn totals(&self) -> Totals {
+        Totals {
+            requests: (0..Action::ALL.len()).map(|at| self.total(at)).sum(),
+            outcomes: self.total(OUTCOMES),
+            client_errors: self.total(CLIENT_ERRORS),
+            server_errors: self.total(SERVER_ERRORS),
+        }
     }
 
     pub(crate) fn sum(&self) -> Stats {
-        let total = |at: usize| self.0.iter().map(|s| s.0[at].load(Ordering::Relaxed)).sum::<u64>();
+        let total = |at: usize| self.total(at);
         Stats {
             decided: std::array::from_fn(total),
             denied: total(DENIED),
             shadow_denied: total(SHADOW),
             unscored: total(UNSCORED),
+            advised: total(ADVISED),
             outcomes: total(OUTCOMES),
+            client_errors: total(CLIENT_ERRORS),
+            server_errors: total(SERVER_ERRORS),
             risk_histogram: std::array::from_fn(|tenth| total(RISK + tenth)),
             ..Stats::default()
         }

@@ -40,7 +40,7 @@ const MOST_ROWS: usize = 160;
 /// How much all harmless rows together weigh against all abusive ones. Most scenarios hold an
 /// attack and most hours of a real site hold none, so the simulated share of abuse is too high for
 /// a probability that is to hold in production.
-const HARMLESS_WORTH: f64 = 12.0;
+pub(crate) const HARMLESS_WORTH: f64 = 8.0;
 
 /// How many times over a flash crowd counts, on top of its share: it is rare, it is most of the traffic
 /// while it lasts, and nothing harmless looks more like an attack.
@@ -115,7 +115,7 @@ fn merge(families: &mut Families, run: Families) {
 
 /// What a round of training simulates: every scenario once, and flash crowds two times more, for no
 /// two crowds are alike and an attack by as many looks most like them.
-const ROUND: [Scenario; Scenario::ALL.len() + 2] = {
+pub(crate) const ROUND: [Scenario; Scenario::ALL.len() + 2] = {
     let mut round = [Scenario::FlashCrowd; Scenario::ALL.len() + 2];
     let mut at = 0;
     while at < Scenario::ALL.len() {
@@ -126,7 +126,7 @@ const ROUND: [Scenario; Scenario::ALL.len() + 2] = {
 };
 
 /// The scenario of a run, and how many minutes it lasts.
-fn scene(run: u64) -> (Scenario, u32) {
+pub(crate) fn scene(run: u64) -> (Scenario, u32) {
     let scenarios = ROUND.len() as u64;
     let at = |n: u64, of: usize| usize::try_from(n % of as u64).unwrap_or(0);
     // Another length for the same scenario in every round.
@@ -136,7 +136,7 @@ fn scene(run: u64) -> (Scenario, u32) {
 
 /// The share of a run that the limiter misses, because it is started while all goes on: in every
 /// third run, for an attack may be under way, or be the reason for the start.
-fn missed(run: u32) -> f64 {
+pub(crate) fn missed(run: u32) -> f64 {
     // Which runs, and how much of them, has nothing to do with scenario and length.
     let mut dice = Dice::new(u64::from(run), 3);
     if dice.below(3) == 0 { dice.between(0.0, 0.8) } else { 0.0 }

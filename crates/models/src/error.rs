@@ -1,5 +1,6 @@
 //! What can be wrong with a model, a model file or a training set.
 
+use crate::onnx::OnnxError;
 use thiserror::Error;
 
 /// Why a model could not be built, loaded or trained.
@@ -9,7 +10,7 @@ pub enum ModelError {
     /// The file does not start with the magic bytes.
     #[error(
         "not a model file: byte 0 holds {found:02x?} in place of \"TGMD\"; give the path of a \
-         file that `tidegate train` wrote"
+         file that `tidegate train` or `tidegate models import` wrote, or of an ONNX model"
     )]
     Magic {
         /// The first bytes.
@@ -170,6 +171,9 @@ pub enum ModelError {
         /// How much of it is.
         valid_up_to: usize,
     },
+    /// A model in the ONNX format can't be used.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
     /// Rows that nothing can be learned from.
     #[error("cannot train: {problem}")]
     Training {

@@ -7,19 +7,19 @@
 //! |---|---|
 //! | 0..4 | `TGMD` |
 //! | 4..6 | version of this format, `u16` |
-//! | 6..8 | kind: 1 trees, 2 logistic, `u16` |
+//! | 6..8 | kind: 1 trees, 2 logistic, 3 ONNX, `u16` |
 //! | 8..12 | version of the feature schema, `u32` |
 //! | 12..16 | length of the file, `u32` |
 //! | 16.. | metadata: length `u16`, UTF-8 text |
 //! | | calibration: knots `u8` (0: slope and offset follow), then pairs of `f32` |
-//! | | the model, see `write_trees` and `write_logistic` |
+//! | | the model, see `write_trees`, `write_logistic` and `write_onnx` |
 //! | last 4 | CRC-32 (ISO-HDLC, as in zip) of all before it |
 
 use crate::calibration::Knots;
 use crate::error::{check_numbers, check_size};
 use crate::logistic::Scale;
 use crate::trees::{LANES, MAX_BLOCKS, MAX_DEPTH, MAX_TREES};
-use crate::{Calibration, Explanation, Logistic, Model, ModelError, Trees};
+use crate::{Calibration, Explanation, Logistic, Model, ModelError, Onnx, Trees};
 use tidegate_behavior::schema::{COUNT, Features, SCHEMA_VERSION};
 
 /// The first bytes of a model file.
@@ -31,6 +31,11 @@ pub const MAX_METADATA: usize = 4096;
 
 const TREES: u16 = 1;
 const LOGISTIC: u16 = 2;
+const ONNX: u16 = 3;
+/// The most bytes of an ONNX model within a file.
+const MAX_ONNX: usize = 256 << 20;
+/// The first byte of an ONNX file: its first field is the version of the format.
+const ONNX_START: u8 = 0x08;
 /// Bytes before the metadata.
 const HEADER: usize = 16;
 /// Bytes of the checksum.
@@ -43,6 +48,19 @@ pub enum AnyModel {
     Trees(Trees),
     /// Logistic regression.
     Logistic(Box<Logistic>),
+    /// A model made elsewhere, in the ONNX format.
+    Onnx(Onnx),
+}
+
+impl AnyModel {
+    /// How many of a client's latest requests it looks at: 1, but for ONNX models of sequences.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        match self {
+            Self::Trees(_) | Self::Logistic(_) => 1,
+            Self::Onnx(model) => model.signature().steps,
+        }
+    }
 }
 
 impl Model for AnyModel {
@@ -50,6 +68,7 @@ impl Model for AnyModel {
         match self {
             Self::Trees(model) => model.score_one(features),
             Self::Logistic(model) => model.score_one(features),
+            Self::Onnx(model) => model.score_one(features),
         }
     }
 
@@ -57,6 +76,7 @@ impl Model for AnyModel {
         match self {
             Self::Trees(model) => model.margin(features),
             Self::Logistic(model) => model.margin(features),
+            Self::Onnx(model) => model.margin(features),
         }
     }
 
@@ -64,6 +84,7 @@ impl Model for AnyModel {
         match self {
             Self::Trees(model) => model.explain(features),
             Self::Logistic(model) => model.explain(features),
+            Self::Onnx(model) => model.explain(features),
         }
     }
 
@@ -71,6 +92,7 @@ impl Model for AnyModel {
         match self {
             Self::Trees(model) => model.kind(),
             Self::Logistic(model) => model.kind(),
+            Self::Onnx(model) => model.kind(),
         }
     }
 }
@@ -84,6 +106,7 @@ pub fn save(model: &AnyModel, metadata: &str) -> Result<Vec<u8>, ModelError> {
     let (kind, calibration) = match model {
         AnyModel::Trees(trees) => (TREES, &trees.calibration),
         AnyModel::Logistic(logistic) => (LOGISTIC, &logistic.calibration),
+        AnyModel::Onnx(onnx) => (ONNX, onnx.calibration()),
     };
     let mut out = Vec::new();
     out.extend(MAGIC);
@@ -106,6 +129,7 @@ pub fn save(model: &AnyModel, metadata: &str) -> Result<Vec<u8>, ModelError> {
     match model {
         AnyModel::Trees(trees) => write_trees(&mut out, trees),
         AnyModel::Logistic(logistic) => write_logistic(&mut out, logistic),
+        AnyModel::Onnx(onnx) => write_onnx(&mut out, onnx)?,
     }
     let length = (out.len() + CHECKSUM) as u32;
     out[12..HEADER].copy_from_slice(&length.to_le_bytes());
@@ -113,12 +137,18 @@ pub fn save(model: &AnyModel, metadata: &str) -> Result<Vec<u8>, ModelError> {
     Ok(out)
 }
 
-/// The model and the metadata of a model file.
+/// The model and the metadata of a model file, or of a plain ONNX file, which is taken to be
+/// calibrated.
 ///
 /// # Errors
 /// When the bytes are not a whole, undamaged model file of this format, for this schema; each
 /// flaw has its own [`ModelError`] that says where it is.
 pub fn load(bytes: &[u8]) -> Result<(AnyModel, String), ModelError> {
+    if bytes.first() == Some(&ONNX_START) {
+        let model = Onnx::new(bytes.to_vec(), Calibration::default(), [0.0; COUNT])?;
+        let about = model.signature().producer.clone();
+        return Ok((AnyModel::Onnx(model), about));
+    }
     let mut reader = Reader { bytes, at: 0 };
     let magic = reader.array("magic")?;
     if magic != MAGIC {
@@ -158,6 +188,7 @@ pub fn load(bytes: &[u8]) -> Result<(AnyModel, String), ModelError> {
         LOGISTIC => AnyModel::Logistic(Box::new(
             reader.section("weights", |r| read_logistic(r, calibration))?,
         )),
+        ONNX => AnyModel::Onnx(reader.section("ONNX model", |r| read_onnx(r, calibration))?),
         found => return Err(ModelError::Kind { found }),
     };
     if reader.at != content.len() {
@@ -253,6 +284,25 @@ fn read_logistic(
     let weights = column("weight")?;
     let scale = Scale { means: column("mean")?, factors: column("factor")? };
     Ok(Logistic { bias, weights, scale, calibration })
+}
+
+/// The usual values, `f32` for each feature; length `u32`; the ONNX file.
+fn write_onnx(out: &mut Vec<u8>, model: &Onnx) -> Result<(), ModelError> {
+    check_size("length of the ONNX model", model.bytes().len(), 1, MAX_ONNX)?;
+    write_floats(out, model.usual());
+    out.extend((model.bytes().len() as u32).to_le_bytes());
+    out.extend(model.bytes());
+    Ok(())
+}
+
+fn read_onnx(reader: &mut Reader<'_>, calibration: Calibration) -> Result<Onnx, ModelError> {
+    let numbers = reader.floats("usual values", COUNT)?;
+    check_numbers("usual value", &numbers)?;
+    let mut usual = [0.0; COUNT];
+    usual.copy_from_slice(&numbers);
+    let length = reader.u32("length of the ONNX model")? as usize;
+    check_size("length of the ONNX model", length, 1, MAX_ONNX)?;
+    Ok(Onnx::new(reader.take("ONNX model", length)?.to_vec(), calibration, usual)?)
 }
 
 fn write_floats(out: &mut Vec<u8>, numbers: &[f32]) {

@@ -9,18 +9,26 @@
 //! | [`trees`] | gradient-boosted trees: the champion |
 //! | [`logistic`] | logistic regression: the baseline and the online learner |
 //! | [`calibration`] | from log-odds to probabilities that mean what they say |
+//! | [`series`] | anomalies of one series as it streams by |
 //! | [`metrics`] | how good scores are |
 //! | [`words`] | an explanation in plain words |
+//! | [`onnx`] | models made elsewhere, through ONNX Runtime |
 //! | [`file`](mod@file) | the model file |
 //! | [`data`] | labelled rows and how they are split |
+//! | `forecast` | long-horizon forecasts of a rate (feature `forecast`) |
 //! | `train` | training of boosted trees (feature `train`) |
 
 pub mod calibration;
 pub mod data;
 mod error;
 pub mod file;
+#[cfg(feature = "forecast")]
+pub mod forecast;
 pub mod logistic;
 pub mod metrics;
+pub mod onnx;
+pub mod series;
+mod tail;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod trees;
@@ -36,6 +44,7 @@ pub use data::TrainingSet;
 pub use error::ModelError;
 pub use file::AnyModel;
 pub use logistic::{Logistic, OnlineLogistic};
+pub use onnx::{Onnx, OnnxError};
 pub use trees::Trees;
 
 use tidegate_behavior::schema::{COUNT, Features};

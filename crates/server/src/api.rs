@@ -5,6 +5,7 @@
 //! bearer token when one is set; without one the listener is on loopback.
 
 use crate::answer;
+use crate::background::distance;
 use crate::config::Token;
 use crate::identify::shape;
 use crate::shared::Shared;
@@ -45,6 +46,8 @@ pub(crate) fn router(shared: Arc<Shared>, token: Option<Token>) -> Router {
         .route("/v1/check", post(check))
         .route("/v1/outcome", post(outcome))
         .route("/v1/clients", get(clients))
+        .route("/v1/background", get(background))
+        .route("/v1/background/labels", post(labels))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .route_layer(middleware::from_fn_with_state(door.clone(), authorize))
@@ -273,6 +276,82 @@ async fn clients(
         })
         .collect();
     json_answer(StatusCode::OK, &views)
+}
+
+/// How models in the background fare beside what is decided.
+async fn background(State(door): State<Door>) -> Response {
+    let views: Vec<_> = door
+        .shared
+        .background
+        .iter()
+        .map(|model| {
+            let tally = model.trial.tally();
+            let (offered, dropped) = model.inbox.counts();
+            let sides = ["harmless", "abusive"].iter().zip(&tally.labelled);
+            let labelled: serde_json::Map<_, _> = sides
+                .map(|(name, side)| {
+                    let row = json!({
+                        "requests": side.requests,
+                        "limited": side.champion,
+                        "limited_by_model": side.challenger,
+                    });
+                    ((*name).to_owned(), row)
+                })
+                .collect();
+            json!({
+                "role": model.role.name(),
+                "model": model.name,
+                "offered": offered,
+                "dropped": dropped,
+                "compared": tally.compared,
+                "unanswered": tally.unanswered,
+                "failures": model.failures(),
+                "limited_by": {
+                    "both": tally.actions[1][1],
+                    "neither": tally.actions[0][0],
+                    "decision_alone": tally.actions[1][0],
+                    "model_alone": tally.actions[0][1],
+                },
+                "mean_distance": distance(&tally),
+                "scores": {"decided": tally.champion_scores, "model": tally.challenger_scores},
+                "labelled": labelled,
+            })
+        })
+        .collect();
+    json_answer(StatusCode::OK, &views)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelCall {
+    ticket: String,
+    abusive: bool,
+}
+
+/// Takes in what somebody found out about clients, for the comparison alone: it teaches nothing.
+async fn labels(State(door): State<Door>, body: Bytes) -> Response {
+    let calls: Vec<LabelCall> = match read(&body) {
+        Ok(calls) => calls,
+        Err(answer) => return *answer,
+    };
+    let mut labels: Vec<(Ticket, bool)> = Vec::with_capacity(calls.len());
+    for (index, call) in calls.iter().enumerate() {
+        match call.ticket.parse() {
+            Ok(ticket) => labels.push((ticket, call.abusive)),
+            Err(e) => {
+                let detail = format!("Field `[{index}].ticket`: {e}");
+                return problem(StatusCode::BAD_REQUEST, &detail);
+            }
+        }
+    }
+    let known = labels
+        .iter()
+        .filter(|(ticket, abusive)| {
+            let models = door.shared.background.iter();
+            models.map(|model| model.trial.label(ticket.client, *abusive)).fold(false, |a, b| a | b)
+        })
+        .count();
+    json_answer(StatusCode::OK, &json!({ "known": known }))
 }
 
 async fn ready(State(door): State<Door>) -> Response {

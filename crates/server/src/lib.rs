@@ -10,15 +10,19 @@
 //! | `body` | bodies that stream through, and outcomes reported at their end |
 //! | `slow` | clients that take nothing of what is sent to them |
 //! | `answer` | denials and errors as problem documents |
+//! | `background` | models that are asked in the background: challengers and advisors |
+//! | `kserve` | a remote model, by the KServe v2 protocol |
 //! | `api` | decisions for a gateway, health, metrics, clients |
 //! | `reload` | a new configuration while the server runs |
 
 mod answer;
 mod api;
+mod background;
 mod body;
 pub mod config;
 mod forward;
 mod identify;
+mod kserve;
 mod metrics;
 mod proxy;
 mod reload;

@@ -1,5 +1,6 @@
 //! What Prometheus reads: counts of the engine and of the wire, every label from a fixed set.
 
+use crate::background::Background;
 use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -12,7 +13,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
-use tidegate_engine::{Action, Engine};
+use tidegate_engine::{Action, Engine, WATCHED};
 
 type Labels = [(&'static str, &'static str); 1];
 
@@ -31,7 +32,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, background: Vec<Arc<Background>>) -> Self {
         let metrics = Self {
             registry: Registry::with_prefix("tidegate"),
             responses: Family::default(),
@@ -44,10 +45,10 @@ impl Metrics {
             decide_seconds: Histogram::new(exponential_buckets(250e-9, 2.0, 14)),
             config_time: Gauge::default(),
         };
-        metrics.registered(engine)
+        metrics.registered(engine, background)
     }
 
-    fn registered(mut self, engine: Arc<Engine>) -> Self {
+    fn registered(mut self, engine: Arc<Engine>, background: Vec<Arc<Background>>) -> Self {
         let registry = &mut self.registry;
         registry.register(
             "responses",
@@ -83,6 +84,7 @@ impl Metrics {
             self.decide_seconds.clone(),
         );
         registry.register_collector(Box::new(EngineStats(engine)));
+        registry.register_collector(Box::new(BackgroundStats(background)));
         self
     }
 
@@ -134,6 +136,7 @@ impl Collector for EngineStats {
             ("denied", "Requests that enforcement denies", stats.denied),
             ("shadow_denied", "Denied requests that shadow mode let pass", stats.shadow_denied),
             ("unscored", "Requests decided without a model", stats.unscored),
+            ("advised", "Requests decided by the word of a model in the background", stats.advised),
             ("outcomes", "Outcomes learned", stats.outcomes),
             ("clients_evicted", "Clients forgotten for want of room", stats.evicted),
         ] {
@@ -163,6 +166,23 @@ impl Collector for EngineStats {
             ConstCounter::new(count)
                 .encode(decided.encode_family(&[("action", action.name())])?)?;
         }
+        let mut anomalies = encoder.encode_descriptor(
+            "anomalies",
+            "Anomalies of the site, by series and direction",
+            None,
+            MetricType::Counter,
+        )?;
+        for (series, counts) in WATCHED.iter().zip(stats.anomalies) {
+            for (direction, count) in ["rise", "drop"].iter().zip(counts) {
+                let labels = [("series", *series), ("direction", *direction)];
+                ConstCounter::new(count).encode(anomalies.encode_family(&labels)?)?;
+            }
+        }
+        if let Some(anomaly) = stats.anomaly {
+            let gauge = ConstGauge::new(f64::from(anomaly));
+            let help = "How anomalous the site is, 0 to 1";
+            gauge.encode(encoder.encode_descriptor("anomaly", help, None, MetricType::Gauge)?)?;
+        }
         let mut risk = encoder.encode_descriptor(
             "risk",
             "Requests decided, by tenth of the client's risk",
@@ -174,5 +194,73 @@ impl Collector for EngineStats {
                 .encode(risk.encode_family(&[("tenth", tenth.to_string())])?)?;
         }
         Ok(())
+    }
+}
+
+/// Reads what models in the background have seen when asked.
+struct BackgroundStats(Vec<Arc<Background>>);
+
+impl fmt::Debug for BackgroundStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BackgroundStats")
+    }
+}
+
+impl Collector for BackgroundStats {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let mut family = |name: &str, help: &str, rows: &[(Vec<(&str, String)>, u64)]| {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (labels, count) in rows {
+                let labels: Vec<(&str, &str)> =
+                    labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                ConstCounter::new(*count).encode(family.encode_family(&labels.as_slice())?)?;
+            }
+            Ok::<(), fmt::Error>(())
+        };
+        let (mut requests, mut failures, mut actions, mut scores) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for model in &self.0 {
+            let role = || ("role", model.role.name().to_owned());
+            let tally = model.trial.tally();
+            let (offered, dropped) = model.inbox.counts();
+            for (state, count) in [
+                ("offered", offered),
+                ("dropped", dropped),
+                ("compared", tally.compared),
+                ("unanswered", tally.unanswered),
+            ] {
+                requests.push((vec![role(), ("state", state.to_owned())], count));
+            }
+            for (kind, count) in model.failures() {
+                failures.push((vec![role(), ("kind", kind.to_owned())], count));
+            }
+            for (decided, row) in ["passed", "limited"].iter().zip(tally.actions) {
+                for (asked, count) in ["passed", "limited"].iter().zip(row) {
+                    let labels = [("decided", *decided), ("model", *asked)];
+                    let labels = labels.map(|(name, value)| (name, value.to_owned()));
+                    actions.push(([vec![role()], labels.to_vec()].concat(), count));
+                }
+            }
+            for (whose, tenths) in
+                [("decided", tally.champion_scores), ("model", tally.challenger_scores)]
+            {
+                for (tenth, count) in tenths.iter().enumerate() {
+                    let labels =
+                        vec![role(), ("whose", whose.into()), ("tenth", tenth.to_string())];
+                    scores.push((labels, *count));
+                }
+            }
+        }
+        family("background_requests", "Requests told to a model in the background", &requests)?;
+        family("background_failures", "Calls of such a model without an answer", &failures)?;
+        family(
+            "background_actions",
+            "Requests by what is done about the client and what the model would do",
+            &actions,
+        )?;
+        family("background_scores", "Requests by tenth of the score of either", &scores)
     }
 }

@@ -1,6 +1,7 @@
 //! The server from start to end: bind, serve, watch, drain.
 
 use crate::api;
+use crate::background::{Background, Role, Worker};
 use crate::config::{Listen, Resolved};
 use crate::proxy::Proxy;
 use crate::reload::{self, Reloader};
@@ -61,6 +62,7 @@ pub struct Server {
     admin: TcpListener,
     resolved: Resolved,
     reloader: Option<Arc<Reloader>>,
+    workers: Vec<Worker>,
 }
 
 impl Server {
@@ -77,10 +79,18 @@ impl Server {
             capacity: resolved.capacity,
             secret: resolved.secret,
             model: resolved.model.take().or_else(embedded_model),
+            advice_for: resolved.advisor.as_ref().map(|(_, fresh_for)| *fresh_for),
         };
         let engine = Arc::new(Engine::new(resolved.policy.clone(), setup));
         let upstream = resolved.upstream.clone().map(Upstream::new).transpose()?.map(Arc::new);
-        let shared = Arc::new(Shared::new(engine, Live::new(&resolved, upstream)));
+        let advisor = resolved.advisor.take().map(|(asked, _)| (Role::Advisor, asked));
+        let challenger = resolved.challenger.take().map(|asked| (Role::Challenger, asked));
+        let asked = advisor.into_iter().chain(challenger);
+        let (background, workers) = asked
+            .map(|(role, asked)| Background::new(role, asked, &engine))
+            .collect::<Result<(Vec<_>, Vec<_>), _>>()?;
+        let live = Live::new(&resolved, upstream);
+        let shared = Arc::new(Shared::new(engine, live, background));
         let mut listeners = Vec::new();
         for listen in &resolved.listen {
             let tls = listen.tls.as_ref().map(|files| server_config(files, listen.http2));
@@ -90,7 +100,7 @@ impl Server {
         let admin = bind(resolved.admin.address, "admin API").await?;
         let reloader =
             config_path.map(|path| Arc::new(Reloader::new(path, &resolved, Arc::clone(&shared))));
-        Ok(Self { shared, listeners, admin, resolved, reloader })
+        Ok(Self { shared, listeners, admin, resolved, reloader, workers })
     }
 
     /// The addresses that the proxy is bound to, in the order of the configuration.
@@ -144,6 +154,8 @@ impl Server {
             };
             tasks.spawn(front.accept(listener));
         }
+        let asking: Vec<_> =
+            self.workers.into_iter().map(|it| tokio::spawn(it.run(stop.clone()))).collect();
         let watching = self.reloader.map(|it| tokio::spawn(reload::watch(it, stop.clone())));
         let router = api::router(Arc::clone(&self.shared), self.resolved.admin.token);
         let until = closed.clone().cancelled_owned();
@@ -165,8 +177,8 @@ impl Server {
             tasks.wait().await;
         }
         closed.cancel();
-        if let Some(watching) = watching {
-            let _ = watching.await;
+        for task in asking.into_iter().chain(watching) {
+            let _ = task.await;
         }
         match broken {
             Some(result) => result,

@@ -1,5 +1,6 @@
 //! What every connection, the API and the reloader share.
 
+use crate::background::Background;
 use crate::config::Resolved;
 use crate::identify::Identity;
 use crate::metrics::Metrics;
@@ -31,17 +32,20 @@ pub(crate) struct Shared {
     pub live: ArcSwap<Live>,
     pub metrics: Metrics,
     pub draining: AtomicBool,
+    /// Models that are told of every decision.
+    pub background: Vec<Arc<Background>>,
     clock: SystemClock,
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Arc<Engine>, live: Live) -> Self {
-        let metrics = Metrics::new(Arc::clone(&engine));
+    pub(crate) fn new(engine: Arc<Engine>, live: Live, background: Vec<Arc<Background>>) -> Self {
+        let metrics = Metrics::new(Arc::clone(&engine), background.clone());
         Self {
             engine,
             live: ArcSwap::from_pointee(live),
             metrics,
             draining: AtomicBool::new(false),
+            background,
             clock: SystemClock::new(),
         }
     }
@@ -55,6 +59,9 @@ impl Shared {
         let started = std::time::Instant::now();
         let decision = self.guard(|| self.engine.check(request));
         self.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
+        if let Some(decision) = &decision {
+            self.background.iter().for_each(|model| model.offer(decision));
+        }
         decision
     }
 
@@ -88,7 +95,7 @@ mod tests {
         let resolved =
             Resolved::default_for_proxy("http://127.0.0.1:1", ([127, 0, 0, 1], 0).into()).unwrap();
         let engine = Arc::new(Engine::new(resolved.policy.clone(), Default::default()));
-        let shared = Shared::new(engine, Live::new(&resolved, None));
+        let shared = Shared::new(engine, Live::new(&resolved, None), Vec::new());
         let failed: Option<()> = shared.guard(|| panic!("on purpose"));
         assert!(failed.is_none());
         assert_eq!(shared.metrics.engine_failures.get(), 1);

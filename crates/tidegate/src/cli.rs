@@ -33,13 +33,67 @@ pub(crate) enum Command {
     Simulate(SimulateArgs),
     /// Measure decisions a second and memory a client on this machine.
     Bench(BenchArgs),
-    /// Train the abuse classifier on simulated traffic, reproducibly from its seed.
+    /// Train the abuse classifier on simulated traffic and, if you like, on your logs, reproducibly
+    /// from its seed.
     Train(TrainArgs),
+    /// Say of clients of a log what they are, the most informative ones first.
+    Label(LabelArgs),
     /// Measure decisions on simulated traffic that nobody trained on.
     Evaluate(EvaluateArgs),
+    /// Measure what an attacker who learns gets past the limiter, with each hardening on and off.
+    Prober(ProberArgs),
     /// Train again without a family of attackers, a style of site or a group of features, and
     /// measure what is lost.
     Study(StudyArgs),
+    /// Write features of a log or of simulated sites as Parquet, to train a model elsewhere.
+    ExportFeatures(ExportArgs),
+    /// Take in models made elsewhere, and see those that were.
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Anomalies and forecasts of time series such as a site's requests a minute.
+    #[command(subcommand)]
+    Series(SeriesCommand),
+}
+
+/// What is done with time series.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SeriesCommand {
+    /// Hold the anomaly detector against the Numenta Anomaly Benchmark, beside simpler ones.
+    Nab(NabArgs),
+    /// Forecast a rate for days ahead, with intervals, and say how wrong such forecasts were.
+    Forecast(ForecastArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForecastArgs {
+    /// Lines of time and value, such as `1995-07-01 00:00:00,42`; plain, gzip or zstd.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// How many hours ahead.
+    #[arg(long, default_value_t = 168, value_parser = clap::value_parser!(u16).range(1..=2000))]
+    pub(crate) horizon: u16,
+    /// From how many earlier days to forecast, to measure the error.
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) origins: u16,
+    /// Print the whole forecast and its errors as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NabArgs {
+    /// The benchmark's series: a folder or a .tgz that holds category/file.csv.
+    #[arg(long, value_name = "DIR|TGZ")]
+    pub(crate) data: PathBuf,
+    /// Its labelled windows (combined_windows.json); the series named there are read.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) windows: PathBuf,
+    /// Measure as well with settings chosen on the other folds, and on the other categories.
+    #[arg(long)]
+    pub(crate) cross_validate: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A week. The whole of a run's traffic is in memory.
@@ -75,6 +129,64 @@ pub(crate) struct TrainArgs {
     /// How deep a tree may become.
     #[arg(long, default_value_t = Params::default().depth)]
     pub(crate) depth: usize,
+    /// Learn from these access logs as well, which nobody need have labelled.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) from_logs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    /// What people said of the log's clients, as `tidegate label` writes it.
+    #[arg(long, value_name = "FILE", requires = "from_logs")]
+    pub(crate) labels: Option<PathBuf>,
+    /// A path that nobody should ask for, and all that begins with it (may be given several times).
+    #[arg(long, value_name = "PATH", requires = "from_logs")]
+    pub(crate) honeypot: Vec<String>,
+    /// Learn from the logs alone, without simulated traffic: the model then knows nothing of what
+    /// did not happen in them.
+    #[arg(long, requires = "from_logs")]
+    pub(crate) logs_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LabelArgs {
+    /// Access logs, plain, gzip or zstd. They are read more than once.
+    #[arg(required_unless_present = "benchmark", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    /// The file of answers; made if it does not exist, and gone on with if it does.
+    #[arg(long, value_name = "FILE", default_value = "labels.csv")]
+    pub(crate) labels: PathBuf,
+    /// A path that nobody should ask for, and all that begins with it (may be given several times).
+    #[arg(long, value_name = "PATH")]
+    pub(crate) honeypot: Vec<String>,
+    /// Only list the N clients that would be asked about next.
+    #[arg(long, value_name = "N", conflicts_with = "benchmark", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) next: Option<u32>,
+    /// Only record what is known of a client: abusive, harmless or unknown (may be given several
+    /// times).
+    #[arg(long, value_name = "CLIENT=ANSWER", conflicts_with_all = ["next", "benchmark"])]
+    pub(crate) answer: Vec<String>,
+    /// Print the list, or the measurement, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Measure labels and questions on simulated traffic, where the truth is known.
+    #[arg(long, conflicts_with = "files")]
+    pub(crate) benchmark: bool,
+    /// How many sites to measure on.
+    #[arg(long, default_value_t = 10, requires = "benchmark", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// The first site's seed.
+    #[arg(long, default_value_t = 20_001, requires = "benchmark")]
+    pub(crate) seed: u64,
+    /// Minutes of traffic a site; the first three fifths are the log.
+    #[arg(long, default_value_t = 20, requires = "benchmark", value_parser = clap::value_parser!(u32).range(1..=MOST_MINUTES))]
+    pub(crate) minutes: u32,
+    /// How many answers a site to measure with.
+    #[arg(long, default_value_t = 100, requires = "benchmark", value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    pub(crate) answers: u32,
+    /// Rounds of all scenarios to mix the logs with, for the comparison of models.
+    #[arg(long, default_value_t = 20, requires = "benchmark", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub(crate) rounds: u64,
 }
 
 #[derive(Debug, Args)]
@@ -137,6 +249,22 @@ pub(crate) struct StudyArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ProberArgs {
+    /// On how many sites it learns, each time anew.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// The first site's seed.
+    #[arg(long, default_value_t = 30_001)]
+    pub(crate) seed: u64,
+    /// Another model than the one built in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Print the rows as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// The configuration file; a change of it is taken over while running.
     #[arg(short, long, value_name = "FILE", default_value = "tidegate.yaml")]
@@ -194,12 +322,9 @@ pub(crate) struct BenchArgs {
     pub(crate) json: bool,
 }
 
-/// Which logs, and how they are decided.
-#[derive(Debug, Args)]
-pub(crate) struct LogArgs {
-    /// Access logs, plain, gzip or zstd; `-` is standard input.
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
+/// How logs are read.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReadArgs {
     /// How lines are written: auto, common, combined, json, envoy, alb, or an nginx `log_format`
     /// string such as '$remote_addr [$time_local] "$request" $status'.
     #[arg(long, value_name = "FORMAT", default_value = "auto")]
@@ -208,9 +333,20 @@ pub(crate) struct LogArgs {
     /// several times).
     #[arg(long, value_name = "KEY=FIELD")]
     pub(crate) map: Vec<String>,
-    /// Decide by this configuration's policy and model instead of the defaults.
+    /// Take clients, lists and whatever else the command uses of a policy from this configuration
+    /// instead of the defaults; replay and explain also its limits and model.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Which logs, and how they are decided.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// Access logs, plain, gzip or zstd; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
     /// Another model than the one of the configuration or the one built in.
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
@@ -231,6 +367,83 @@ pub(crate) struct ReplayArgs {
     /// Print the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Where to write the Parquet file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Simulate labelled sites instead of reading a log.
+    #[arg(long, conflicts_with_all = ["files", "labels", "config", "model", "map"])]
+    pub(crate) simulate: bool,
+    /// How often to simulate every scenario, each time on a site of its own, for 2 to 45 minutes.
+    #[arg(long, default_value_t = 10, requires = "simulate", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) rounds: u32,
+    /// The first simulated site's seed. Below 1000000 it overlaps with what `evaluate` and `models
+    /// import` judge on.
+    #[arg(long, default_value_t = Plan::default().seed, requires = "simulate")]
+    pub(crate) seed: u64,
+    /// What is known of the lines of the log, as CSV: line,actor,family,abusive.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Access logs, plain, gzip or zstd; `-` is standard input.
+    #[arg(required_unless_present = "simulate", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    /// Another model than the one of the configuration or the one built in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Check an ONNX model, calibrate it, measure it beside the built-in one, and keep it.
+    Import(ImportArgs),
+    /// List the models that were imported.
+    List(ListArgs),
+    /// Say everything that is known of an imported model, or of a model file.
+    Show(ShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The ONNX file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// What to call it; the file's own name when left out.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The folder of imported models; made if it does not exist.
+    #[arg(long, value_name = "DIR", default_value = "models")]
+    pub(crate) dir: PathBuf,
+    /// Calibrate and judge it on these labelled rows, as `export-features` writes them, instead of on
+    /// simulated sites.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// How often to simulate every scenario when there are no rows.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// Print what was found as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// The folder of imported models.
+    #[arg(long, value_name = "DIR", default_value = "models")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The name of an imported model, or a model file.
+    pub(crate) name: String,
+    /// The folder of imported models.
+    #[arg(long, value_name = "DIR", default_value = "models")]
+    pub(crate) dir: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -79,6 +79,20 @@ pub(crate) fn model(path: Option<&std::path::Path>) -> miette::Result<AnyModel> 
     let Some(path) = path else {
         return Engine::default_model().into_diagnostic().wrap_err("the built-in model");
     };
+    let model = any_model(path)?;
+    if model.steps() > 1 {
+        return Err(miette!(
+            "{} looks at {} requests of a client at once, so it can't be scored in line; it runs as a \
+             challenger or in the background of `serve`",
+            path.display(),
+            model.steps()
+        ));
+    }
+    Ok(model)
+}
+
+/// The model of this file, whatever it looks at.
+pub(crate) fn any_model(path: &std::path::Path) -> miette::Result<AnyModel> {
     let bytes = std::fs::read(path)
         .into_diagnostic()
         .wrap_err_with(|| format!("cannot read the model {}", path.display()))?;

@@ -17,7 +17,7 @@ const NEAR: usize = 5;
 
 pub(crate) fn run(args: &ExplainArgs) -> miette::Result<()> {
     let mut replay = start(&args.log)?;
-    let mut log = Log::open(&args.log)?;
+    let mut log = Log::open(&args.log.files, &args.log.read)?;
     let wanted = Wanted::new(&args.client, replay.engine());
     let mut stories: HashMap<Key, Story> = HashMap::new();
     let mut order = Vec::new();
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ExplainArgs) -> miette::Result<()> {
         if wanted.is(record, &decision, replay.engine()) {
             let story = stories.entry(key).or_insert_with(|| {
                 order.push(key);
-                Story { name: name(record, &decision), ..Story::default() }
+                Story::new(name(record, &decision), STEPS)
             });
             story.tell(line, record, &decision, replay.engine());
         }
@@ -76,8 +76,10 @@ impl Wanted {
 
 /// What became of one client.
 #[derive(Default)]
-struct Story {
+pub(crate) struct Story {
     name: String,
+    /// Most steps that are kept.
+    most: usize,
     requests: u64,
     denied: u64,
     peak: f32,
@@ -96,7 +98,17 @@ struct Standing {
 }
 
 impl Story {
-    fn tell(&mut self, line: u64, record: &Record<'_>, decision: &Decision, engine: &Engine) {
+    pub(crate) fn new(name: String, most: usize) -> Self {
+        Self { name, most, ..Self::default() }
+    }
+
+    pub(crate) fn tell(
+        &mut self,
+        line: u64,
+        record: &Record<'_>,
+        decision: &Decision,
+        engine: &Engine,
+    ) {
         self.requests += 1;
         self.denied += u64::from(!decision.allowed);
         self.peak = self.peak.max(decision.risk);
@@ -113,7 +125,7 @@ impl Story {
             return;
         }
         self.changes += 1;
-        if self.steps.len() >= STEPS {
+        if self.steps.len() >= self.most {
             return;
         }
         let verdict = if decision.allowed { "passes" } else { "denied" };
@@ -136,7 +148,7 @@ impl Story {
         self.steps.push(step);
     }
 
-    fn write(&self, out: &mut String) {
+    pub(crate) fn write(&self, out: &mut String) {
         let _ = writeln!(
             out,
             "{}: {}, {} denied, peak risk {:.2}\n",
@@ -163,7 +175,7 @@ impl Story {
 }
 
 /// The names most like this one, nearest first.
-fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut near: Vec<(usize, &str)> = Vec::with_capacity(NEAR + 1);
     for name in names {
         let found = (strsim::levenshtein(wanted, name), name);

@@ -5,11 +5,17 @@
 mod out;
 
 mod bench;
+mod bootstrap;
 mod cli;
 mod demo;
 mod evaluate;
 mod explain;
+mod export;
+mod label;
+mod models;
+mod prober;
 mod replay;
+mod series;
 mod serve;
 mod simulate;
 mod study;
@@ -32,7 +38,12 @@ fn main() -> miette::Result<()> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Label(args) => label::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Study(args) => study::run(&args),
+        Command::ExportFeatures(args) => export::run(&args),
+        Command::Models(command) => models::run(&command),
+        Command::Series(command) => series::run(&command),
+        Command::Prober(args) => prober::run(&args),
     }
 }

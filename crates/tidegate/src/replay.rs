@@ -1,6 +1,6 @@
 //! `tidegate replay`: what the learned limits would have done to recorded traffic.
 
-use crate::cli::{LogArgs, ReplayArgs};
+use crate::cli::{LogArgs, ReadArgs, ReplayArgs};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &ReplayArgs) -> miette::Result<()> {
     if let Some(path) = &args.labels {
         replay = replay.with_labels(labels(path)?);
     }
-    let mut log = Log::open(&args.log)?;
+    let mut log = Log::open(&args.log.files, &args.log.read)?;
     let mut decisions = args.decisions.as_deref().map(Decisions::create).transpose()?;
     let begun = Instant::now();
     log.each(|line, record| {
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &ReplayArgs) -> miette::Result<()> {
 /// An engine as the options want it: the built-in model and the default policy unless a
 /// configuration says otherwise. Nothing else of a configuration matters to a replay.
 pub(crate) fn start(args: &LogArgs) -> miette::Result<Replay> {
-    let (policy, configured) = match &args.config {
+    let (policy, configured) = match &args.read.config {
         Some(path) => {
             let resolved = tidegate_server::config::load(path)?;
             (resolved.policy, resolved.model)
@@ -73,7 +73,7 @@ pub(crate) fn start(args: &LogArgs) -> miette::Result<Replay> {
     Ok(Replay::new(policy, Some(model)))
 }
 
-fn labels(path: &Path) -> miette::Result<Labels> {
+pub(crate) fn labels(path: &Path) -> miette::Result<Labels> {
     let cannot = || format!("cannot read the labels {}", path.display());
     let file = File::open(path).into_diagnostic().wrap_err_with(cannot)?;
     Labels::read(BufReader::new(file)).into_diagnostic().wrap_err_with(cannot)
@@ -109,9 +109,9 @@ struct Bad {
 }
 
 impl Log {
-    pub(crate) fn open(args: &LogArgs) -> miette::Result<Self> {
+    pub(crate) fn open(files: &[PathBuf], args: &ReadArgs) -> miette::Result<Self> {
         let cannot = "cannot read the log";
-        let mut lines = Lines::open(&args.files).into_diagnostic().wrap_err(cannot)?;
+        let mut lines = Lines::open(files).into_diagnostic().wrap_err(cannot)?;
         let maps: Vec<_> =
             args.map.iter().map(|map| map.parse()).collect::<Result<_, _>>().into_diagnostic()?;
         let sample = lines.sample(SAMPLE).into_diagnostic().wrap_err(cannot)?;
@@ -454,7 +454,8 @@ pub(crate) fn count(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-fn percent(share: f64) -> String {
+/// A share, for people.
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.2} %", share * 100.0)
 }
 

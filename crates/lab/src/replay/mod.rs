@@ -113,7 +113,8 @@ impl Replay {
 
 /// The request of a record. A host name stands for the address that a log does not have: each host
 /// is a client of its own, and not one with all others without an address.
-fn request<'a>(record: &'a Record<'_>) -> Request<'a> {
+#[must_use]
+pub fn request<'a>(record: &'a Record<'_>) -> Request<'a> {
     let mut request = record.request();
     if request.addr.is_none() && request.credential.is_none() && !record.client.is_empty() {
         request.credential = Some(&record.client);

@@ -102,11 +102,13 @@ pub(super) fn adaptive(source: &Source<'_>, raw: &raw::Adaptive) -> Result<Adapt
     }
     Ok(Adaptive {
         enabled: raw.enabled.unwrap_or(base.enabled),
+        anomaly: raw.anomaly.unwrap_or(base.anomaly),
         bands,
         tiers: policy::Tiers { new, trusted, throttled, risky },
         costs,
         block_for: time(source, raw.block_for.as_ref(), base.block_for)?,
         forgive: time(source, raw.forgive.as_ref(), base.forgive)?,
         proven_after: raw.proven_after.unwrap_or(base.proven_after),
+        delay: base.delay,
     })
 }

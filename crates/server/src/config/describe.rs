@@ -1,7 +1,7 @@
 //! What a configuration will do, line by line in plain words.
 
-use super::Resolved;
 use super::values::show;
+use super::{Resolved, Where};
 use tidegate_behavior::address::Source;
 use tidegate_engine::policy::{MAX_MATCHES, Mode, OnError, Rule, Scope};
 use tidegate_limiter::{Limit, Quota};
@@ -27,6 +27,7 @@ pub fn check(resolved: &Resolved) -> Vec<String> {
         n => format!("Forwarded header fields are believed from {n} trusted network(s)."),
     });
     adaptive(resolved, &mut lines);
+    models(resolved, &mut lines);
     for rule in &policy.rules {
         lines.push(describe_rule(rule));
     }
@@ -117,6 +118,13 @@ fn adaptive(resolved: &Resolved, lines: &mut Vec<String>) {
         quota(&tiers.risky),
         show(adaptive.forgive)
     ));
+    lines.push(if adaptive.anomaly {
+        "The site's rate and errors are watched: for five minutes after a sudden rise clients \
+         without a record have less room, and nobody is blocked for it."
+            .into()
+    } else {
+        "Anomalies of the site's rate and errors are counted and change no limit.".into()
+    });
     let cells = |milli: u32| f64::from(milli) / 1000.0;
     lines.push(format!(
         "A page costs {}, an API call {}, an asset {}.",
@@ -124,6 +132,32 @@ fn adaptive(resolved: &Resolved, lines: &mut Vec<String>) {
         cells(adaptive.costs.api),
         cells(adaptive.costs.asset)
     ));
+}
+
+fn models(resolved: &Resolved, lines: &mut Vec<String>) {
+    if let Some((advisor, fresh_for)) = &resolved.advisor {
+        lines.push(format!(
+            "The model {} is asked in the background{}; what it says of a client holds for {}, and \
+             without it the model in the program decides.",
+            advisor.name,
+            within(&advisor.model),
+            show(*fresh_for)
+        ));
+    }
+    if let Some(challenger) = &resolved.challenger {
+        lines.push(format!(
+            "The challenger {} is asked in the background{} and compared; it changes nothing.",
+            challenger.name,
+            within(&challenger.model)
+        ));
+    }
+}
+
+fn within(model: &Where) -> String {
+    match model {
+        Where::File(_) => String::new(),
+        Where::Kserve(kserve) => format!(", with {} for an answer", show(kserve.deadline)),
+    }
 }
 
 fn quota(quota: &Quota) -> String {

@@ -8,6 +8,7 @@ mod addresses;
 mod describe;
 mod error;
 mod identity;
+mod models;
 mod raw;
 mod resolve;
 mod rules;
@@ -52,8 +53,12 @@ pub struct Resolved {
     pub drain: Duration,
     /// Most clients tracked at once.
     pub capacity: usize,
-    /// The model; `None` means the one in the binary.
+    /// The model that scores in line; `None` means the one in the binary.
     pub model: Option<AnyModel>,
+    /// A model too slow for that, and for how long what it says of a client holds.
+    pub advisor: Option<(Asked, Duration)>,
+    /// A model that is compared with what is decided, and has no say.
+    pub challenger: Option<Asked>,
     /// The key of hashed names.
     pub secret: [u64; 2],
     /// What was written for the values that need a restart, to tell when they change.
@@ -103,6 +108,35 @@ pub struct Upstream {
     pub tls_verify: bool,
     /// Whether it is spoken to in HTTP/2 (with prior knowledge when the scheme is `http`).
     pub http2: bool,
+}
+
+/// A model that is asked in the background.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What it is, in words: its file or its address.
+    pub name: String,
+    /// The model.
+    pub model: Where,
+}
+
+/// Where a model runs.
+#[derive(Clone, Debug)]
+pub enum Where {
+    /// Here.
+    File(AnyModel),
+    /// Behind the KServe v2 protocol.
+    Kserve(Kserve),
+}
+
+/// A model behind the KServe v2 inference protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kserve {
+    /// The server.
+    pub server: Upstream,
+    /// The model's name there, with `/versions/N` after it for one of its versions.
+    pub model: String,
+    /// How long an answer may take.
+    pub deadline: Duration,
 }
 
 /// The admin listener.

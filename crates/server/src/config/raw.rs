@@ -33,7 +33,9 @@ pub(super) struct Raw {
     pub reputation: Vec<At<Reputation>>,
     pub known_crawlers: Option<bool>,
     pub capacity: Option<At<u64>>,
-    pub model: Option<At<String>>,
+    pub model: Option<At<Short<Model>>>,
+    pub challenger: Option<At<Short<Model>>>,
+    pub onnxruntime: Option<At<String>>,
     pub secret_env: Option<At<String>>,
     pub secret_file: Option<At<String>>,
 }
@@ -128,6 +130,7 @@ pub(super) enum Source {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Adaptive {
     pub enabled: Option<bool>,
+    pub anomaly: Option<bool>,
     pub throttle_above: Option<At<f32>>,
     pub block_above: Option<At<f32>>,
     pub hysteresis: Option<At<f32>>,
@@ -237,6 +240,24 @@ pub(super) struct Reputation {
     pub hosting_asns: Vec<u32>,
 }
 
+/// A model: a file, or a remote one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Model {
+    pub file: Option<At<String>>,
+    pub kserve: Option<At<Kserve>>,
+    pub fresh_for: Option<At<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kserve {
+    pub url: At<String>,
+    pub model: At<String>,
+    #[serde(default)]
+    pub deadline: Option<At<String>>,
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ListValue {
@@ -280,6 +301,12 @@ impl From<&str> for Upstream {
 impl From<&str> for Tier {
     fn from(text: &str) -> Self {
         Self { limit: here(text), burst: None }
+    }
+}
+
+impl From<&str> for Model {
+    fn from(text: &str) -> Self {
+        Self { file: Some(here(text)), ..Self::default() }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::adaptive::adaptive;
 use super::error::{ConfigError, Source};
 use super::identity::identity;
+use super::models::{Models, models, written};
 use super::raw::{self, At, Raw};
 use super::rules::rules;
 use super::wire::{admin, listens, upstream};
@@ -23,7 +24,8 @@ pub struct Startup {
     pub(crate) listen: Vec<Listen>,
     pub(crate) admin: Option<(SocketAddr, Option<Token>)>,
     pub(crate) capacity: usize,
-    pub(crate) model: Option<PathBuf>,
+    /// Model and challenger as they were written.
+    pub(crate) models: [String; 3],
     pub(crate) secret: Option<[u64; 2]>,
     pub(crate) timeouts: [Duration; 3],
     pub(crate) max_connections: usize,
@@ -41,12 +43,17 @@ impl Files {
         Self { base, read: vec![config.to_owned()] }
     }
 
+    /// Where a file of this name is.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.base.join(name)
+    }
+
     pub(super) fn read_bytes(
         &mut self,
         source: &Source<'_>,
         file: &At<String>,
     ) -> Result<(PathBuf, Vec<u8>), ConfigError> {
-        let path = self.base.join(&file.value);
+        let path = self.path(&file.value);
         let bytes = std::fs::read(&path).map_err(|e| {
             source.error(
                 file.referenced,
@@ -145,7 +152,7 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
             "write a number from 1 to 1000000; each takes two file descriptors of the process",
         )
     })?;
-    let model = raw.model.as_ref().map(|at| model(source, &mut files, at)).transpose()?;
+    let Models { model, advisor, challenger } = models(source, &mut files, raw)?;
     let secret = secret(source, &mut files, raw)?;
     let header_timeout = time(source, raw.timeouts.header.as_ref(), Duration::from_secs(30))?;
     let idle_timeout = time(source, raw.timeouts.idle.as_ref(), Duration::from_secs(60))?;
@@ -154,7 +161,11 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
         listen: listen.clone(),
         admin: Some((admin.address, admin.token.clone())),
         capacity,
-        model: raw.model.as_ref().map(|at| at.value.clone().into()),
+        models: [
+            written(raw.model.as_ref()),
+            written(raw.challenger.as_ref()),
+            raw.onnxruntime.as_ref().map_or_else(String::new, |at| at.value.clone()),
+        ],
         secret,
         timeouts: [header_timeout, idle_timeout, drain],
         max_connections,
@@ -172,6 +183,8 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
         drain,
         capacity,
         model,
+        advisor,
+        challenger,
         secret: secret.map_or_else(random_secret, Ok).map_err(|e| {
             source.error(
                 Location::UNKNOWN,
@@ -325,19 +338,4 @@ fn secret(
 
 fn random_secret() -> Result<[u64; 2], getrandom::Error> {
     Ok([getrandom::u64()?, getrandom::u64()?])
-}
-
-fn model(
-    source: &Source<'_>,
-    files: &mut Files,
-    at: &At<String>,
-) -> Result<tidegate_models::AnyModel, ConfigError> {
-    let (path, bytes) = files.read_bytes(source, at)?;
-    tidegate_models::file::load(&bytes).map(|(model, _)| model).map_err(|e| {
-        source.error(
-            at.referenced,
-            format!("{}: {e}", path.display()),
-            "or leave `model` out for the one in the program",
-        )
-    })
 }

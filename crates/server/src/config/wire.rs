@@ -68,14 +68,35 @@ pub(super) fn upstream(
 ) -> Result<Upstream, ConfigError> {
     let Short(raw) = &at.value;
     let url_at = place(raw.url.referenced, at.referenced);
+    let (scheme, authority) = server(source, "upstream", &raw.url.value, url_at)?;
+    let base = Upstream::new(scheme, authority);
+    Ok(Upstream {
+        connect_timeout: time(source, raw.connect_timeout.as_ref(), base.connect_timeout)?,
+        read_timeout: time(source, raw.read_timeout.as_ref(), base.read_timeout)?,
+        write_timeout: time(source, raw.write_timeout.as_ref(), base.write_timeout)?,
+        idle_timeout: time(source, raw.idle_timeout.as_ref(), base.idle_timeout)?,
+        max_idle: raw.max_idle.unwrap_or(base.max_idle),
+        tls_verify: raw.tls_verify.unwrap_or(base.tls_verify),
+        http2: raw.http2.unwrap_or(base.http2),
+        ..base
+    })
+}
+
+/// Scheme, host and port of a server; `what` names it in errors.
+pub(super) fn server(
+    source: &Source<'_>,
+    what: &str,
+    url: &str,
+    at: Location,
+) -> Result<(http::uri::Scheme, http::uri::Authority), ConfigError> {
     let wrong = |why: &str| {
         source.error(
-            url_at,
-            format!("upstream `{}` {why}", raw.url.value),
+            at,
+            format!("{what} `{url}` {why}"),
             "write only scheme, host and port, like http://127.0.0.1:9000",
         )
     };
-    let uri: http::Uri = raw.url.value.parse().map_err(|_| wrong("is not a URL"))?;
+    let uri: http::Uri = url.parse().map_err(|_| wrong("is not a URL"))?;
     let parts = uri.into_parts();
     let scheme = parts
         .scheme
@@ -88,17 +109,7 @@ pub(super) fn upstream(
     if parts.path_and_query.is_some_and(|path| path != "/") {
         return Err(wrong("has a path"));
     }
-    let base = Upstream::new(scheme, authority);
-    Ok(Upstream {
-        connect_timeout: time(source, raw.connect_timeout.as_ref(), base.connect_timeout)?,
-        read_timeout: time(source, raw.read_timeout.as_ref(), base.read_timeout)?,
-        write_timeout: time(source, raw.write_timeout.as_ref(), base.write_timeout)?,
-        idle_timeout: time(source, raw.idle_timeout.as_ref(), base.idle_timeout)?,
-        max_idle: raw.max_idle.unwrap_or(base.max_idle),
-        tls_verify: raw.tls_verify.unwrap_or(base.tls_verify),
-        http2: raw.http2.unwrap_or(base.http2),
-        ..base
-    })
+    Ok((scheme, authority))
 }
 
 pub(super) fn admin(
