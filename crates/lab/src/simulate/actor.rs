@@ -305,6 +305,23 @@ impl Stage<'_> {
         self.client_at(addr, mask.0.clone(), mask.1)
     }
 
+    /// A new attacking source as [`source`](Self::source) makes it, which `rotates` its agent: it
+    /// shows some browser's instead of the mask's, with the header fields of the same software.
+    pub fn recruit(&mut self, hosted: f64, mask: &(Arc<str>, AgentKind), rotates: bool) -> Client {
+        if rotates {
+            let agent = self.agents.any(&mut self.dice, AgentKind::Browser);
+            return self.source(hosted, &(agent, mask.1));
+        }
+        self.source(hosted, mask)
+    }
+
+    /// Up to how many requests the next of `sources` that are still to play may bring the family:
+    /// its part of what is left, and `spare` more.
+    #[must_use]
+    pub fn part(&self, sources: usize, spare: usize) -> usize {
+        self.sent + self.left() / sources + spare
+    }
+
     /// When somebody comes: at any time, or with one of the site's waves.
     pub fn arrival(&mut self) -> f64 {
         let Some(waves) = self.site.waves else {

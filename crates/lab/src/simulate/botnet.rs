@@ -1,7 +1,6 @@
 //! Botnets: hundreds or thousands of sources, each as slow as a person.
 
 use super::actor::{Family, Stage};
-use super::agents::AgentKind;
 use super::browse::{Browser, Habits};
 use super::dice::Dice;
 use super::flood::Target;
@@ -45,12 +44,7 @@ impl Family for Botnet {
         };
         let each = (stage.budget / bots).max(5);
         for _ in 0..bots {
-            let mask = if one_agent {
-                mask.clone()
-            } else {
-                (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
-            };
-            let client = stage.source(hosted, &mask);
+            let client = stage.recruit(hosted, &mask, !one_agent);
             let from = bout.from + rise * stage.dice.unit();
             let span = Span { from, to: bout.to };
             if let Some(habits) = &full {

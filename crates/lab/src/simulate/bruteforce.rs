@@ -34,7 +34,7 @@ impl Family for Bruteforce {
                 .then(|| (stage.dice.magnitude(5, 100), stage.dice.spread(5.0, 180.0)));
             let hosted = stage.dice.unit();
             for n in 0..sources {
-                let most = stage.sent + stage.left() / (sources - n) + 20;
+                let most = stage.part(sources - n, 20);
                 let mut client = stage.source(hosted, &mask);
                 client.user.clone_from(&user);
                 let mut pace = Pace::draw(&mut stage.dice, rate);

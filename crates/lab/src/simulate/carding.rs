@@ -1,7 +1,6 @@
 //! Carding: stolen payment cards tried with small orders.
 
 use super::actor::{Call, Client, Family, Stage};
-use super::agents::AgentKind;
 use super::browse::Browser;
 use super::dice::Dice;
 use super::site::{Span, Style};
@@ -41,13 +40,8 @@ impl Family for Carding {
                 span: stage.bout(120.0, 3600.0),
             };
             for n in 0..sources {
-                let most = stage.sent + stage.left() / (sources - n) + 4;
-                let mask = if rotates {
-                    (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
-                } else {
-                    mask.clone()
-                };
-                let client = stage.source(hosted, &mask);
+                let most = stage.part(sources - n, 4);
+                let client = stage.recruit(hosted, &mask, rotates);
                 attempts(stage, client, &tries, most);
             }
             if !stage.goes_on() || stage.dice.chance(0.4) {

@@ -36,7 +36,7 @@ impl Family for Churner {
             let walks = stage.dice.chance(0.6);
             let hosted = stage.dice.between(0.3, 1.0);
             for n in 0..sources {
-                let most = stage.sent + stage.left() / (sources - n) + 20;
+                let most = stage.part(sources - n, 20);
                 let mut client = stage.source(hosted, &mask);
                 stage.give_credential(&mut client);
                 let mut pace = Pace::draw(&mut stage.dice, rate);

@@ -1,7 +1,6 @@
 //! Enumeration: ids tried one after the other for what belongs to others.
 
 use super::actor::{Call, Client, Family, Pace, Stage};
-use super::agents::AgentKind;
 use super::dice::Dice;
 use super::route::Query;
 use super::site::{Span, Style};
@@ -53,13 +52,8 @@ impl Family for Enumeration {
                 None
             };
             for n in 0..sources {
-                let most = stage.sent + stage.left() / (sources - n) + 20;
-                let mask = if rotates {
-                    (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
-                } else {
-                    mask.clone()
-                };
-                let mut client = stage.source(hosted, &mask);
+                let most = stage.part(sources - n, 20);
+                let mut client = stage.recruit(hosted, &mask, rotates);
                 if account {
                     stage.give_credential(&mut client);
                     client.user = stage.user();

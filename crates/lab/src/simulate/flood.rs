@@ -145,7 +145,7 @@ impl Family for Flood {
             };
             for n in 0..sources {
                 // Every source has its part of what is left.
-                let most = stage.sent + stage.left() / (sources - n) + 20;
+                let most = stage.part(sources - n, 20);
                 let mut client = stage.source(hosted, &mask);
                 let own = rate * stage.dice.between(0.6, 1.4);
                 let mut pace = Pace::draw(&mut stage.dice, own);

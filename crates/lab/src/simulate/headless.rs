@@ -1,7 +1,6 @@
 //! Headless scraping: driven browsers that read the catalogue at the pace of people.
 
 use super::actor::{Client, Family, Stage};
-use super::agents::AgentKind;
 use super::browse::Browser;
 use super::dice::Dice;
 use super::route::Query;
@@ -42,13 +41,8 @@ impl Family for Headless {
                 span: stage.bout(600.0, 7200.0),
             };
             for n in 0..sources {
-                let most = stage.sent + stage.left() / (sources - n) + 30;
-                let mask = if rotates {
-                    (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
-                } else {
-                    mask.clone()
-                };
-                let client = stage.source(hosted, &mask);
+                let most = stage.part(sources - n, 30);
+                let client = stage.recruit(hosted, &mask, rotates);
                 read(stage, client, &tour, n * 613, most);
             }
             if !stage.goes_on() || stage.dice.chance(0.5) {

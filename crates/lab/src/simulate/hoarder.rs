@@ -1,7 +1,6 @@
 //! Hoarders: bots that watch seats or stock and hold them before people can.
 
 use super::actor::{Call, Client, Family, Stage};
-use super::agents::AgentKind;
 use super::browse::Browser;
 use super::dice::Dice;
 use super::route::Query;
@@ -50,13 +49,8 @@ impl Family for Hoarder {
             let rotates = stage.dice.chance(0.5);
             let hosted = stage.dice.unit() * 0.7;
             for n in 0..sources {
-                let most = stage.sent + stage.left() / (sources - n) + 25;
-                let mask = if rotates {
-                    (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
-                } else {
-                    mask.clone()
-                };
-                let client = stage.source(hosted, &mask);
+                let most = stage.part(sources - n, 25);
+                let client = stage.recruit(hosted, &mask, rotates);
                 hold(stage, client, &plan, most);
             }
             if !stage.goes_on() || stage.dice.chance(0.4) {

@@ -1,7 +1,6 @@
 //! Patient stuffing: each address opens the log-in page and tries a handful of passwords in hours.
 
 use super::actor::{Family, Stage};
-use super::agents::AgentKind;
 use super::browse::{Browser, Habits};
 use super::dice::Dice;
 use super::site::Style;
@@ -41,12 +40,7 @@ impl Family for Patient {
         let every = bout.length() / (stage.budget as f64 / cost).max(30.0);
         let mut from = bout.from;
         while stage.goes_on() && from < bout.to {
-            let mask = if rotates {
-                (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
-            } else {
-                mask.clone()
-            };
-            let client = stage.source(hosted, &mask);
+            let client = stage.recruit(hosted, &mask, rotates);
             let mut browser = Browser::new(client, &mut stage.dice);
             browser.assets = assets;
             let times = 1 + stage.dice.pause(tries - 0.99).min(8.0) as usize;

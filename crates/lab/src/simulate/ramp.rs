@@ -38,7 +38,7 @@ impl Family for Ramp {
                 _ => Arc::default(),
             };
             for n in 0..sources {
-                let most = stage.sent + stage.left() / (sources - n) + 20;
+                let most = stage.part(sources - n, 20);
                 let client = stage.source(hosted, &mask);
                 let mut pace = Pace::draw(&mut stage.dice, first);
                 let mut at = bout.from + stage.dice.pause(1.0 / first).min(bout.length() * 0.2);

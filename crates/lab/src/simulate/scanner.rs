@@ -55,7 +55,7 @@ impl Family for Scanner {
             let looks = stage.dice.chance(0.3);
             let words = Wordlist::draw(&mut stage.dice);
             for n in 0..sources {
-                let most = stage.sent + stage.left() / (sources - n) + 15;
+                let most = stage.part(sources - n, 15);
                 let client = stage.source(hosted, &mask);
                 let mut pace = Pace::draw(&mut stage.dice, rate);
                 let mut span = bout;

@@ -1,7 +1,6 @@
 //! Scrapers: the catalogue taken away page by page, by a script or by what looks like a browser.
 
 use super::actor::{Client, Family, Pace, Stage};
-use super::agents::AgentKind;
 use super::browse::Browser;
 use super::dice::Dice;
 use super::route::{Query, RouteKind};
@@ -56,13 +55,8 @@ impl Family for Scraper {
             let browses =
                 stage.site.routes[route].kind == RouteKind::Page && stage.dice.chance(0.3);
             for n in 0..sources {
-                let most = stage.sent + stage.left() / (sources - n) + 30;
-                let mask = if rotates {
-                    (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
-                } else {
-                    mask.clone()
-                };
-                let mut client = stage.source(hosted, &mask);
+                let most = stage.part(sources - n, 30);
+                let mut client = stage.recruit(hosted, &mask, rotates);
                 if api && stage.dice.chance(0.3) {
                     stage.give_credential(&mut client);
                 }

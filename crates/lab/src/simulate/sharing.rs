@@ -34,7 +34,7 @@ impl Family for Sharing {
             let hosted = stage.dice.unit() * 0.5;
             let one_program = stage.dice.chance(0.3);
             for n in 0..hands {
-                let most = stage.sent + stage.left() / (hands - n) + 4;
+                let most = stage.part(hands - n, 4);
                 let mut hand = key.clone();
                 let place = if stage.dice.chance(hosted) { Place::Hosting } else { Place::Home };
                 hand.addr = stage.networks.any(&mut stage.dice, place);

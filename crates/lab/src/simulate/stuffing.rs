@@ -1,7 +1,6 @@
 //! Credential stuffing: stolen pairs of user and password tried at the log-in.
 
 use super::actor::{Call, Client, Family, Stage};
-use super::agents::AgentKind;
 use super::dice::Dice;
 use super::site::{Span, Style};
 use std::sync::Arc;
@@ -40,13 +39,8 @@ impl Family for Stuffing {
                 rate,
             };
             for n in 0..sources {
-                let most = stage.sent + stage.left() / (sources - n) + 4;
-                let mask = if rotates {
-                    (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
-                } else {
-                    mask.clone()
-                };
-                let client = stage.source(hosted, &mask);
+                let most = stage.part(sources - n, 4);
+                let client = stage.recruit(hosted, &mask, rotates);
                 attempts(stage, client, &tries, bout, most);
             }
             if !stage.goes_on() || stage.dice.chance(0.4) {

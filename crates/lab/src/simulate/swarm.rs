@@ -1,7 +1,6 @@
 //! Swarms: the catalogue taken by hundreds of addresses, each of which asks once or twice.
 
 use super::actor::{Family, Stage};
-use super::agents::AgentKind;
 use super::browse::Browser;
 use super::dice::Dice;
 use super::route::Query;
@@ -44,12 +43,7 @@ impl Family for Swarm {
         let mut from = bout.from;
         let every = bout.length() / sources;
         while stage.goes_on() && from < bout.to {
-            let mask = if rotates {
-                (stage.agents.any(&mut stage.dice, AgentKind::Browser), mask.1)
-            } else {
-                mask.clone()
-            };
-            let client = stage.source(hosted, &mask);
+            let client = stage.recruit(hosted, &mask, rotates);
             let mut browser = Browser::new(client, &mut stage.dice);
             let times = 1 + stage.dice.pause(each - 0.99) as usize;
             let mut at = from;
