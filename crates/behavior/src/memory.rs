@@ -57,13 +57,14 @@ impl Memory {
     #[must_use]
     pub fn surroundings(&self, facts: &Facts, client: Key, network: Key) -> Surroundings {
         let now = facts.time;
+        let (agent, loads) = self.groups.agent(facts.fingerprint, now);
         Surroundings {
             site: self.groups.site(now),
             route: self.groups.route(facts.route.id, now),
-            agent: self.groups.agent(facts.fingerprint, now),
+            agent,
             cohort: self.groups.cohort(facts.fingerprint, facts.route.id, now),
             visits: self.groups.visits(facts.route.id, now),
-            loads: self.groups.loads(facts.fingerprint, now),
+            loads,
             network: self.networks.with(network, now, |entry| entry.observe(client, now)),
         }
     }

@@ -89,14 +89,19 @@ impl Cohort {
     pub(super) fn view(&self, now: u64) -> CohortView {
         let age = self.age(now);
         let (minute, hour) = (decay(age, MINUTE), decay(age, HOUR));
-        let ten = decay(age, TEN_MINUTES);
         CohortView {
             minute: self.minute.get() * minute,
             hour: self.hour.get() * hour,
             marked_minute: self.marked_minute.get() * minute,
             marked_hour: self.marked_hour.get() * hour,
-            suspicion: self.suspected.get() * ten / (self.judged.get() * ten + SUSPICION_PRIOR),
         }
+    }
+
+    /// What was thought of the first requests of those who came this way over ten minutes, 0..1;
+    /// near 0 while there were few. Few requests ask for it, so no view carries it.
+    pub(super) fn suspicion(&self, now: u64) -> f32 {
+        let ten = decay(self.age(now), TEN_MINUTES);
+        self.suspected.get() * ten / (self.judged.get() * ten + SUSPICION_PRIOR)
     }
 }
 
@@ -111,9 +116,6 @@ pub struct CohortView {
     pub marked_minute: f32,
     /// The sum of their marks by weight, decayed over an hour.
     pub marked_hour: f32,
-    /// What was thought of their first requests over ten minutes, 0..1; near 0 while there were
-    /// few.
-    pub suspicion: f32,
 }
 
 impl CohortView {

@@ -1,0 +1,186 @@
+//! What groups promise: decay, what is usual, cohorts, suspicion, bounds.
+
+use super::*;
+
+fn request(route: RouteId, previous: RouteId, agent: u64) -> Note {
+    Note::Request {
+        route,
+        previous,
+        agent,
+        newcomer: false,
+        arrival: false,
+        asset: false,
+        surprise: (1.0, 1.0),
+        weight: 1.0,
+        pace: 0.0,
+        depth: 1.0,
+        judged: None,
+    }
+}
+
+fn outcome(route: RouteId, status: u16) -> Note {
+    Note::Outcome { route, agent: 9, status, weight: 1.0, latency: Some(3.0) }
+}
+
+#[test]
+fn rates_decay_and_ratios_stay() {
+    let groups = Groups::default();
+    let start = 1_000;
+    for i in 0..640u64 {
+        let now = Timestamp::from_nanos(Timestamp::from_secs(start).as_nanos() + i * 100_000_000);
+        groups.note(now, request(3, 1, 9));
+        groups.note(now, outcome(3, if i % 4 == 0 { 404 } else { 200 }));
+    }
+    let now = Timestamp::from_secs(start + 64);
+    let view = groups.route(3, now);
+    assert!((300.0..640.0).contains(&view.minute), "{view:?}");
+    assert!((view.ratios.missing - 0.25).abs() < 0.05, "{view:?}");
+    assert!((view.latency.unwrap() - 3.0).abs() < 0.01);
+    let later = groups.route(3, Timestamp::from_secs(start + 664));
+    assert!(later.minute < 0.1 && later.hour > 400.0, "{later:?}");
+    assert!((later.ratios.missing - view.ratios.missing).abs() < 1e-3);
+    assert!(groups.agent(9, now).0.minute > 300.0);
+    assert!(groups.agent(10, now).0.minute == 0.0);
+}
+
+#[test]
+fn an_attack_does_not_become_usual_while_it_lasts() {
+    let groups = Groups::default();
+    // Ten minutes at one request a second, and half a minute at two hundred.
+    let mut now = Timestamp::from_secs(1_000);
+    for _ in 0..600 {
+        now = now.plus(std::time::Duration::from_secs(1));
+        groups.note(now, request(3, 1, 9));
+    }
+    let calm = groups.site(now);
+    let usual = |site: &SiteView| {
+        let GroupView { minute, ten_minutes, hour, .. } = site.group;
+        site.span.usual(minute, ten_minutes, hour)
+    };
+    assert!((usual(&calm) / 60.0 - 1.0).abs() < 0.1, "{}", usual(&calm));
+    assert!((calm.group.ten_seconds - 10.0).abs() < 1.5, "{calm:?}");
+    for _ in 0..6_000 {
+        now = now.plus(std::time::Duration::from_millis(5));
+        groups.note(now, request(3, 1, 9));
+    }
+    let rush = groups.site(now);
+    assert!(rush.group.minute > 4_000.0 && rush.group.ten_seconds > 1_500.0, "{rush:?}");
+    assert!(usual(&rush) < 180.0, "{}", usual(&rush));
+    // A site met with the attack under way knows no better.
+    let young = Groups::default();
+    for i in 0..6_000u64 {
+        young.note(now.plus(std::time::Duration::from_millis(5 * i)), request(3, 1, 9));
+    }
+    let young = young.site(now.plus(std::time::Duration::from_secs(30)));
+    assert!(usual(&young) > 0.5 * young.group.minute, "{young:?}");
+}
+
+#[test]
+fn a_cohort_is_told_from_its_fingerprint_and_its_route() {
+    let groups = Groups::default();
+    let now = Timestamp::from_secs(5_000);
+    for _ in 0..320 {
+        groups.note(now, request(3, 1, 9));
+        groups.note(now, outcome(3, 200));
+    }
+    assert!(groups.cohort(9, 3, now).minute > 300.0);
+    assert_eq!(groups.cohort(9, 4, now).minute, 0.0);
+    assert_eq!(groups.cohort(10, 3, now).minute, 0.0);
+    let later = groups.cohort(9, 3, Timestamp::from_secs(5_600));
+    assert!(later.minute < 0.1 && later.hour > 200.0, "{later:?}");
+}
+
+#[test]
+fn those_who_come_like_suspects_are_suspected_and_others_are_not() {
+    let groups = Groups::default();
+    let now = Timestamp::from_secs(5_000);
+    let judge = |agent: u64, entry: RouteId, score: f32, times: usize| {
+        for _ in 0..times {
+            let mut note = request(entry, 0, agent);
+            if let Note::Request { judged, .. } = &mut note {
+                *judged = Some((entry, score));
+            }
+            groups.note(now, note);
+        }
+    };
+    judge(9, 3, 0.9, 320);
+    judge(7, 4, 0.9, 64);
+    judge(8, 4, 0.05, 256);
+    let suspicion = |agent, entry| groups.suspicion(agent, entry, now);
+    assert!(suspicion(9, 3) > 0.8, "{}", suspicion(9, 3));
+    // Whoever comes the same way with another fingerprint is in the same crowd.
+    assert!(suspicion(10, 3) > 0.8);
+    assert_eq!(suspicion(9, 5), 0.0);
+    // On a route that most use well, only those who look alike are suspected.
+    assert!(suspicion(7, 4) > 0.6 && suspicion(8, 4) < 0.3, "{}", suspicion(8, 4));
+    let later = groups.suspicion(9, 3, Timestamp::from_secs(5_000 + 3_600));
+    assert!(later < 0.2, "{later}");
+    // A handful proves nothing.
+    judge(11, 6, 1.0, 32);
+    assert!(groups.suspicion(11, 6, now) < 0.8);
+}
+
+#[test]
+fn who_begins_where_others_go_on_changes_the_depth_of_a_route() {
+    let groups = Groups::default();
+    let mut now = Timestamp::from_secs(5_000);
+    let mut ask = |depth_of: f32, is_asset: bool, times: u64| {
+        for _ in 0..times {
+            now = now.plus(std::time::Duration::from_millis(250));
+            let mut note = request(3, 1, 9);
+            if let Note::Request { depth, asset, .. } = &mut note {
+                (*depth, *asset) = (depth_of, is_asset);
+            }
+            groups.note(now, note);
+        }
+        now
+    };
+    let before = ask(3.0, true, 2_400);
+    assert!(groups.visits(3, before).rise().abs() < 0.01);
+    let loads = groups.agent(9, before).1;
+    assert!(loads.marked_minute > 0.95 * loads.minute, "{loads:?}");
+    let after = ask(0.7, false, 480);
+    let rise = groups.visits(3, after).rise();
+    assert!(rise < -1.2, "{rise}");
+    let loads = groups.agent(9, after).1;
+    assert!(loads.marked_minute < 0.3 * loads.minute, "{loads:?}");
+    assert_eq!(groups.agent(10, after).1.minute, 0.0);
+}
+
+#[test]
+fn errors_that_begin_show_as_a_rise() {
+    let groups = Groups::default();
+    for i in 0..600u64 {
+        let status = if i < 540 || i % 2 == 0 { 200 } else { 401 };
+        groups.note(Timestamp::from_secs(1_000 + i), outcome(3, status));
+    }
+    let now = Timestamp::from_secs(1_600);
+    assert!(groups.route(3, now).error_rise > 0.15, "{:?}", groups.route(3, now));
+    assert_eq!(groups.route(4, now).error_rise, 0.0);
+}
+
+#[test]
+fn a_usual_step_surprises_less_than_a_rare_one() {
+    let groups = Groups::default();
+    let now = Timestamp::from_secs(5);
+    for i in 0..3_200u64 {
+        let (from, to) = if i % 2 == 0 { (1, 2) } else { (2, 1) };
+        groups.note(now, request(to, from, i % 7));
+    }
+    let site = groups.site(now);
+    let usual = groups.surprise(2, 1, &site, &groups.route(2, now));
+    let rare = groups.surprise(5, 1, &site, &groups.route(5, now));
+    assert!(usual.0 < 1.5 && usual.1 < 0.3, "{usual:?}");
+    assert!(rare.0 > 8.0 && rare.1 > 8.0, "{rare:?}");
+}
+
+#[test]
+fn fingerprints_are_bounded_and_the_common_one_stays() {
+    let groups = Groups::default();
+    let now = Timestamp::from_secs(5);
+    for i in 0..100_000u64 {
+        groups.note(now, request(1, 0, crate::mix(i, 77)));
+        groups.note(now, request(1, 0, 0x1234_5678_9abc_def0));
+    }
+    assert!(groups.agent(0x1234_5678_9abc_def0, now).0.hour > 90_000.0);
+}
