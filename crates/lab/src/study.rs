@@ -160,7 +160,8 @@ pub fn parts() -> Vec<Variant> {
 }
 
 /// Trains a model for each variant on the same traffic and judges it beside the model that was
-/// shown everything. `progress` is told of each line.
+/// shown everything; a style that none of the sites has is left out. `progress` is told of each
+/// line.
 ///
 /// # Errors
 /// When a model cannot be trained, such as with too few rounds.
@@ -174,8 +175,12 @@ pub fn study(
     let mut everywhere: Option<Report> = None;
     let mut lines = Vec::new();
     for &variant in variants {
-        let model = train(corpus, plan, variant)?;
         let (scenarios, seeds) = stage(variant, &plan.seeds);
+        if seeds.is_empty() {
+            // No site of that style was drawn: there is nothing to judge on.
+            continue;
+        }
+        let model = train(corpus, plan, variant)?;
         let judge = |model: &AnyModel| {
             let plan = evaluate::Plan {
                 seeds: seeds.clone(),

@@ -2,12 +2,12 @@
 
 use crate::simulate::dice::Dice;
 use crate::simulate::site::Style;
-use crate::simulate::{Scenario, Traffic, generate};
+use crate::simulate::{Event, Scenario, Traffic, generate};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_behavior::Features;
 use tidegate_engine::policy::Adaptive;
-use tidegate_engine::{Engine, Mode, Policy, Setup};
+use tidegate_engine::{Decision, Engine, Mode, Policy, Setup};
 use tidegate_models::train::{Params, train as boost};
 use tidegate_models::{AnyModel, Calibration, Logistic, Model, ModelError, TrainingSet};
 
@@ -136,16 +136,15 @@ pub(crate) fn scene(run: u64) -> (Scenario, u32) {
 
 /// The share of a run that the limiter misses, because it is started while all goes on: in every
 /// third run, for an attack may be under way, or be the reason for the start.
-pub(crate) fn missed(run: u32) -> f64 {
+fn missed(run: u32) -> f64 {
     // Which runs, and how much of them, has nothing to do with scenario and length.
     let mut dice = Dice::new(u64::from(run), 3);
     if dice.below(3) == 0 { dice.between(0.0, 0.8) } else { 0.0 }
 }
 
-/// Runs one simulation through an engine without a model and keeps rows at which something new
-/// may be learned: a client's 1st, 2nd, 3rd … request, ever more sparsely, so that one flood does
-/// not outweigh a thousand visitors.
-fn watch(traffic: &Traffic, run: u32) -> Families {
+/// What an engine without a model sees of a simulation, from the moment on at which this run meets
+/// it. All rows to train on are of this kind, whoever trains.
+pub(crate) fn observed(traffic: &Traffic, run: u32) -> impl Iterator<Item = (&Event, Decision)> {
     // The limiter's own denials depend on the model that is to be trained, so nothing is denied.
     let policy = Policy {
         mode: Mode::Shadow,
@@ -154,12 +153,22 @@ fn watch(traffic: &Traffic, run: u32) -> Families {
         ..Policy::default()
     };
     let engine = Engine::new(policy, Setup { capacity: 1 << 17, ..Setup::default() });
-    let mut kept = Families::new();
-    let mut seen = vec![(0u32, 0u32); traffic.actors.len()];
     let met = traffic.start.plus(traffic.length.mul_f64(missed(run)));
-    for event in traffic.events.iter().skip_while(|event| event.time < met) {
+    let events = traffic.events.iter().skip_while(move |event| event.time < met);
+    events.map(move |event| {
         let decision = engine.check(&event.request());
         engine.outcome(&decision.ticket, &event.outcome, event.time);
+        (event, decision)
+    })
+}
+
+/// Runs one simulation through an engine without a model and keeps rows at which something new
+/// may be learned: a client's 1st, 2nd, 3rd … request, ever more sparsely, so that one flood does
+/// not outweigh a thousand visitors.
+fn watch(traffic: &Traffic, run: u32) -> Families {
+    let mut kept = Families::new();
+    let mut seen = vec![(0u32, 0u32); traffic.actors.len()];
+    for (event, decision) in observed(traffic, run) {
         let actor = traffic.actor(event);
         let (count, next) = &mut seen[actor.id as usize];
         if *count == *next {

@@ -9,11 +9,10 @@ mod table;
 pub use table::{Table, TableError, read};
 
 use crate::simulate::{Traffic, generate};
-use crate::train::{self, HARMLESS_WORTH, missed, scene};
+use crate::train::{self, HARMLESS_WORTH, observed, scene};
 use std::collections::{BTreeMap, HashMap};
 use tidegate_behavior::schema::Features;
-use tidegate_engine::policy::Adaptive;
-use tidegate_engine::{Decision, Engine, Mode, Policy, Setup};
+use tidegate_engine::Decision;
 use tidegate_limiter::{Key, Timestamp};
 
 /// One request of one client.
@@ -123,19 +122,10 @@ type Families = BTreeMap<&'static str, Vec<Row>>;
 
 /// Runs one simulation through an engine without a model and keeps rows of some clients.
 fn watch(traffic: &Traffic, run: u32) -> Families {
-    let policy = Policy {
-        mode: Mode::Shadow,
-        adaptive: Adaptive { enabled: false, ..Adaptive::default() },
-        ..Policy::default()
-    };
-    let engine = Engine::new(policy, Setup { capacity: 1 << 17, ..Setup::default() });
-    let met = traffic.start.plus(traffic.length.mul_f64(missed(run)));
     let mut sequences = Sequences::default();
     // In the order of their hashes, which has nothing to do with what they are.
     let mut clients: BTreeMap<&'static str, BTreeMap<u64, Vec<Row>>> = BTreeMap::new();
-    for event in traffic.events.iter().skip_while(|event| event.time < met) {
-        let decision = engine.check(&event.request());
-        engine.outcome(&decision.ticket, &event.outcome, event.time);
+    for (event, decision) in observed(traffic, run) {
         let sequence = sequences.next(decision.ticket.client);
         let Some(blocks) = kept(sequence / BLOCK) else { continue };
         let actor = traffic.actor(event);
