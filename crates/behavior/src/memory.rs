@@ -2,7 +2,7 @@
 
 use crate::extract::Surroundings;
 use crate::facts::Facts;
-use crate::groups::{Groups, Note, Ratios};
+use crate::groups::{GroupView, Groups, Note, Ratios};
 use crate::math::ln_1p;
 use crate::network::Network;
 use crate::path::{Kind, Target};
@@ -98,6 +98,12 @@ impl Memory {
             return 0.0;
         }
         self.groups.suspicion(facts.fingerprint, profile.entry_route(), facts.time)
+    }
+
+    /// What is remembered of a route.
+    #[must_use]
+    pub fn route(&self, route: RouteId, now: Timestamp) -> GroupView {
+        self.groups.route(route, now)
     }
 
     /// Hands a note to the groups; never while a client's entry is locked.

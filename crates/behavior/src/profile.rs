@@ -144,6 +144,12 @@ impl Profile {
         self.learned
     }
 
+    /// How many fingerprints the client showed lately, about.
+    #[must_use]
+    pub fn fingerprints(&self) -> f32 {
+        self.agents.estimate()
+    }
+
     /// What the client's user agent claims to be.
     #[must_use]
     pub const fn agent_kind(&self) -> AgentKind {

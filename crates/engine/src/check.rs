@@ -5,17 +5,19 @@
 use crate::client::Client;
 use crate::decision::{Action, Decision, RuleRef, Ticket};
 use crate::engine::Engine;
+use crate::guests::Guest;
 use crate::policy::{Listing, Mode};
 use crate::rules::Held;
 use crate::snapshot::{Identity, Snapshot};
-use crate::standing::Evidence;
+use crate::standing::{Evidence, Standing};
 use std::time::Duration;
 use tidegate_behavior::extract::extract;
 use tidegate_behavior::facts::Facts;
 use tidegate_behavior::memory::Trace;
+use tidegate_behavior::profile::Profile;
 use tidegate_behavior::schema::in_calm;
 use tidegate_behavior::{Features, Request, path};
-use tidegate_limiter::{Admission, Near, Quota, Timestamp};
+use tidegate_limiter::{Admission, Bucket, Near, Quota, Timestamp};
 use tidegate_models::Model;
 
 impl Engine {
@@ -23,7 +25,9 @@ impl Engine {
     pub fn check(&self, request: &Request<'_>) -> Decision {
         let now = request.time;
         let snapshot = self.current.load();
-        let site = self.site(&snapshot, now);
+        if snapshot.policy.adaptive.enabled {
+            self.watch.tick(now, &self.memory, || self.counters.totals());
+        }
         let who = snapshot.identify(request, &self.keys);
         // What is kept of client and network comes from main memory: it is fetched in two steps
         // while the request is read and its groups are looked up.
@@ -42,17 +46,32 @@ impl Engine {
             // The last word of a model that is not waited for, else that of the one at hand.
             let advised = self.advices.as_ref().and_then(|all| all.score(who.client, now));
             let advised = advised.filter(|_| snapshot.policy.adaptive.enabled);
-            let score =
-                advised.or_else(|| judge(&snapshot, &features, || client.record(&snapshot, now)));
+            let score = advised.or_else(|| {
+                judge(&snapshot, &features, || {
+                    record(&client.profile, &client.standing, &snapshot, now)
+                })
+            });
             self.counters.advised(advised.is_some());
             let note = note.judged(&client.profile, score);
             let suspicion = self.memory.suspicion(&client.profile, &facts);
-            let learned =
-                client.learned(&snapshot, request, score, (idle, suspicion), &who, site.armed);
-            let held = self.limit(&snapshot, request, &who, &facts, client, &learned);
+            if snapshot.policy.adaptive.enabled {
+                let (requests, doubt) = (client.profile.requests(), score.unwrap_or(0.0));
+                client.oddity = self.oddities.look(client.oddity, &features, requests, doubt);
+            }
+            let armed = self.armed(&snapshot, &facts, client);
+            let mut learned =
+                client.learned(&snapshot, request, score, (idle, suspicion), &who, armed);
+            let guest =
+                client.guest(&self.houses, &snapshot, &self.memory, &facts, &around, who.client);
+            let spared = guest.filter(|_| learned.punishes());
+            let bucket = match spared {
+                Some(guest) => learned.spare(guest, &snapshot, now),
+                None => &mut client.bucket,
+            };
+            let held = self.limit(&snapshot, request, &who, &facts, bucket, &learned);
             let mut decision =
                 decision(&snapshot, request, &who, &facts, features, &learned, &held);
-            decision.anomaly = site.anomaly;
+            decision.anomaly = client.oddity.score();
             client.answered(&decision);
             (decision, note)
         });
@@ -65,14 +84,10 @@ impl Engine {
         decision
     }
 
-    /// What the site's series say, after they took in what is due.
-    fn site(&self, snapshot: &Snapshot, now: Timestamp) -> Site {
-        let adaptive = &snapshot.policy.adaptive;
-        if !adaptive.enabled {
-            return Site { anomaly: None, armed: false };
-        }
-        self.watch.tick(now, || self.counters.totals());
-        Site { anomaly: self.watch.score(), armed: adaptive.anomaly && self.watch.armed(now) }
+    /// Whether an anomaly, of the client, its route or the site, keeps the client's limit tighter.
+    fn armed(&self, snapshot: &Snapshot, facts: &Facts, client: &Client) -> bool {
+        snapshot.policy.adaptive.anomaly
+            && (client.oddity.is_odd() || self.watch.armed(facts.route.id, facts.time))
     }
 
     /// Holds the request against its learned limit and every static rule, all or nothing.
@@ -82,7 +97,7 @@ impl Engine {
         request: &Request<'_>,
         who: &Identity,
         facts: &Facts,
-        client: &mut Client,
+        bucket: &mut Bucket,
         learned: &Learned<'_>,
     ) -> Held {
         let now = request.time;
@@ -97,7 +112,7 @@ impl Engine {
                 reset_after: retry_after,
                 wait: Duration::ZERO,
             },
-            Limited::To(quota) => client.bucket.peek(quota, cost, now),
+            Limited::To(quota) => bucket.peek(quota, cost, now),
         };
         let mut held = Held { rule: learned.rule, admission: own, permit: 0 };
         if own.admitted && learned.rule != RuleRef::AllowList && !snapshot.policy.rules.is_empty() {
@@ -105,9 +120,9 @@ impl Engine {
         }
         if let Limited::To(quota) = learned.limit {
             if held.admission.admitted {
-                client.bucket.commit(quota, cost, now);
+                bucket.commit(quota, cost, now);
             } else {
-                client.bucket.settle(quota, now);
+                bucket.settle(quota, now);
             }
         }
         held
@@ -128,17 +143,34 @@ pub(crate) struct Learned<'a> {
     pub suspicion: f32,
 }
 
-/// How odd the site is now, and whether that keeps limits tighter.
-struct Site {
-    anomaly: Option<f32>,
-    armed: bool,
-}
-
 /// How a client is limited.
 pub(crate) enum Limited<'a> {
     Not,
     Closed(Duration),
     To(&'a Quota),
+}
+
+impl<'a> Learned<'a> {
+    /// Whether the client has less than others for what it is thought to do.
+    fn punishes(&self) -> bool {
+        self.rule == RuleRef::Adaptive && matches!(self.action, Action::Throttle | Action::Block)
+    }
+
+    /// Goes by what is thought of a guest instead of its address; answers the guest's own debt.
+    fn spare<'g>(
+        &mut self,
+        guest: &'g mut Guest,
+        snapshot: &'a Snapshot,
+        now: Timestamp,
+    ) -> &'g mut Bucket {
+        let trust = trust(&guest.profile, now);
+        let policy = &snapshot.policy.adaptive;
+        if let Some(quota) = guest.standing.quota(policy, &snapshot.ladder, trust) {
+            (self.action, self.risk) = (guest.standing.action, guest.standing.risk);
+            self.limit = Limited::To(quota);
+        }
+        &mut guest.bucket
+    }
 }
 
 impl Limited<'_> {
@@ -165,7 +197,11 @@ fn score(snapshot: &Snapshot, features: &Features) -> Option<f32> {
 /// and rightly so: of those who come with it most are. Whoever was there before and goes on as
 /// before is a bystander. So a client with a good `record` (0..1) is asked about a second time as if
 /// all were calm around it, and a lower answer counts by as much as the record does.
-fn judge(snapshot: &Snapshot, features: &Features, record: impl FnOnce() -> f32) -> Option<f32> {
+pub(crate) fn judge(
+    snapshot: &Snapshot,
+    features: &Features,
+    record: impl FnOnce() -> f32,
+) -> Option<f32> {
     let score = score(snapshot, features)?;
     // Most scores are low, and most that are not have no record, so the rest is seldom done.
     if score < snapshot.policy.adaptive.bands.throttle * 0.5 {
@@ -184,27 +220,32 @@ pub(crate) fn judged(score: f32, own: f32, record: f32) -> f32 {
     score - (score - own).max(0.0) * record
 }
 
+/// How much of a good record counts yet, from 0 on. Somebody who vouches for the client with a
+/// credential need not wait for trust.
+pub(crate) fn trust(profile: &Profile, now: Timestamp) -> f32 {
+    if profile.credentialed() {
+        return 1.0;
+    }
+    now.since(profile.first_seen()).as_secs_f32() / TRUST_SECONDS
+}
+
+/// How far a client has proven itself, 0..1.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) fn record(
+    profile: &Profile,
+    standing: &Standing,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> f32 {
+    let whole = snapshot.policy.adaptive.proven_after.max(1) as f32;
+    (standing.good / whole).min(1.0) * trust(profile, now).min(1.0)
+}
+
 impl Client {
     /// Notes who the client is; answers how long it was away, in seconds.
     fn seen(&mut self, who: &Identity, now: Timestamp) -> f32 {
         self.named(who.name);
         now.since(self.profile.last_seen()).as_secs_f32()
-    }
-
-    /// How much of a good record counts yet, from 0 on. Somebody who vouches for the client with a
-    /// credential need not wait for trust.
-    fn trust(&self, now: Timestamp) -> f32 {
-        if self.profile.credentialed() {
-            return 1.0;
-        }
-        now.since(self.profile.first_seen()).as_secs_f32() / TRUST_SECONDS
-    }
-
-    /// How far the client has proven itself, 0..1.
-    #[allow(clippy::cast_precision_loss)]
-    fn record(&self, snapshot: &Snapshot, now: Timestamp) -> f32 {
-        let whole = snapshot.policy.adaptive.proven_after.max(1) as f32;
-        (self.standing.good / whole).min(1.0) * self.trust(now).min(1.0)
     }
 
     /// Turns the score into the client's limit; lists and overrides come before it.
@@ -228,7 +269,7 @@ impl Client {
             suspicion,
         };
         if let Some(score) = score {
-            let trust = self.trust(now);
+            let trust = trust(&self.profile, now);
             let evidence = Evidence { score, idle_seconds, trust, suspicion };
             self.standing.update(evidence, who.client, now, policy);
             learned.limit = match self.standing.quota(policy, &snapshot.ladder, trust) {
@@ -237,7 +278,7 @@ impl Client {
                     u64::from(self.standing.blocked_for(now)).max(1),
                 )),
             };
-            if armed && self.record(snapshot, now) < 1.0 {
+            if armed && record(&self.profile, &self.standing, snapshot, now) < 1.0 {
                 learned.limit = self.standing.degrade(learned.limit, &snapshot.ladder);
             }
             learned.action = self.standing.action;

@@ -1,5 +1,7 @@
 //! The state of one client: who it is, its profile, its standing and its limit's debt.
 
+use crate::guests::Guests;
+use crate::oddity::Oddity;
 use crate::standing::{Penalty, Standing};
 use std::net::{IpAddr, Ipv6Addr};
 use tidegate_behavior::address::canonical;
@@ -28,7 +30,7 @@ impl std::fmt::Display for Name {
 }
 
 /// Everything that is kept of one client.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Client {
     /// Its address as one of IPv6, for people; `NOWHERE` when it was named otherwise.
     address: [u8; 16],
@@ -42,6 +44,10 @@ pub(crate) struct Client {
     pub denied: u32,
     /// The limit that applied last, requests a minute.
     pub limit_per_min: f32,
+    /// How unlike other clients it is.
+    pub oddity: Oddity,
+    /// Those behind it, if it is an address that many share.
+    pub guests: Option<Box<Guests>>,
 }
 
 /// Stands for no address: a multicast one, which nobody can send from (`::` may be in a log).
@@ -86,6 +92,8 @@ impl Entry for Client {
             bucket: Bucket::default(),
             denied: 0,
             limit_per_min: 0.0,
+            oddity: Oddity::default(),
+            guests: None,
         }
     }
 

@@ -3,12 +3,14 @@
 use crate::advice::Advices;
 use crate::client::Client;
 use crate::decision::{Action, Decision, RuleRef, Ticket};
+use crate::guests::Houses;
+use crate::oddity::Oddities;
 use crate::pending::{Paths, Permits};
 use crate::policy::Policy;
 use crate::rules::RuleState;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::stats::{Counters, Stats};
-use crate::watch::Watch;
+use crate::watch::{Alarm, Hours, Watch};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub struct Engine {
     pub(crate) counters: Counters,
     pub(crate) advices: Option<Advices>,
     pub(crate) watch: Watch,
+    pub(crate) oddities: Oddities,
+    pub(crate) houses: Houses,
 }
 
 /// The model that comes with this version, trained on simulated traffic.
@@ -68,6 +72,8 @@ pub struct ClientView {
     pub allowed: u64,
     /// Requests denied.
     pub denied: u64,
+    /// How unlike other clients it is, 0..1; `None` before it was looked at.
+    pub anomaly: Option<f32>,
     /// When it was last seen.
     pub last_seen: Timestamp,
     /// When it was first seen.
@@ -82,7 +88,6 @@ impl Engine {
         let model = setup.model.map(Arc::new);
         Self {
             current: ArcSwap::from_pointee(Snapshot::new(Arc::new(policy), model, &keys)),
-            keys,
             clients: Store::new(setup.capacity),
             rules: Store::new(setup.capacity),
             memory: Memory::new((setup.capacity / 4).max(1024)),
@@ -91,6 +96,9 @@ impl Engine {
             counters: Counters::default(),
             advices: setup.advice_for.map(|fresh_for| Advices::new(setup.capacity, fresh_for)),
             watch: Watch::default(),
+            houses: Houses::new(setup.capacity),
+            oddities: Oddities::new(snapshot::seed(&keys)),
+            keys,
         }
     }
 
@@ -136,6 +144,11 @@ impl Engine {
         let weight = self.clients.update(ticket.client, |client| {
             let weight = client.profile.lesson_weight(client.standing.risk);
             client.profile.learn(outcome, expected, usual);
+            if let Some(guests) = &mut client.guests
+                && let Some(guest) = guests.find(ticket.trace.fingerprint)
+            {
+                guest.profile.learn(outcome, expected, usual);
+            }
             weight
         });
         let weight = weight.unwrap_or(0.0);
@@ -203,7 +216,20 @@ impl Engine {
         stats.routes = self.memory.routes.len();
         stats.anomalies = self.watch.alarms();
         stats.anomaly = self.watch.score();
+        stats.odd_clients = self.oddities.found();
         stats
+    }
+
+    /// The last anomalies of the site's and its routes' series, latest first.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.watch.lately()
+    }
+
+    /// The site's requests of the last weeks by the hour, for forecasts.
+    #[must_use]
+    pub fn hours(&self) -> Hours {
+        self.watch.hours()
     }
 
     /// The clients seen last, latest first.
@@ -232,6 +258,7 @@ fn view(key: Key, client: &Client) -> ClientView {
         action: client.standing.action,
         allowed: client.allowed().into(),
         denied: client.denied.into(),
+        anomaly: client.oddity.score(),
         last_seen: client.profile.last_seen(),
         first_seen: client.profile.first_seen(),
     }

@@ -136,8 +136,9 @@ impl Default for Costs {
 pub struct Adaptive {
     /// Off leaves a classic limiter: `tiers.new` for everybody, and the static rules.
     pub enabled: bool,
-    /// Whether a sudden rise of the site's requests or errors leaves clients without a record less
-    /// room for five minutes. It blocks nobody; anomalies are counted either way.
+    /// Whether a client without a record has less room when it is unlike all others, or comes in the
+    /// five minutes after a sudden rise of requests or errors of the site or of its route. It blocks
+    /// nobody; anomalies are counted and told either way.
     pub anomaly: bool,
     /// Where risk turns into action.
     pub bands: Bands,

@@ -21,6 +21,12 @@ mod space {
     pub(super) const USER: u8 = 4;
     pub(super) const RULE: u8 = 5;
     pub(super) const NOBODY: u8 = 6;
+    pub(super) const TREES: u8 = 7;
+}
+
+/// Where random cuts come from: whoever does not know the secret cannot tell them.
+pub(crate) fn seed(keys: &KeyHasher) -> u64 {
+    keys.key(space::TREES, b"").0
 }
 
 /// Policy, model and what follows from them.

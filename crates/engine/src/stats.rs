@@ -1,7 +1,7 @@
 //! Counts since the start, kept a stripe a thread so that counting costs no contention.
 
 use crate::decision::{Action, Decision};
-use crate::watch::Totals;
+use crate::watch::{Totals, WATCHED};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_behavior::groups::{STRIPES, stripe_of_thread};
 
@@ -32,8 +32,10 @@ pub struct Stats {
     pub client_errors: u64,
     /// Of those, responses with a status of 500 or more.
     pub server_errors: u64,
-    /// Anomalies of the site by series of [`WATCHED`](crate::WATCHED): rises and drops.
-    pub anomalies: [[u64; 2]; 3],
+    /// Anomalies of the site by series of [`WATCHED`]: rises and drops.
+    pub anomalies: [[u64; 2]; WATCHED.len()],
+    /// How often a client was found to be unlike all others.
+    pub odd_clients: u64,
     /// How anomalous the site is now, 0..1; `None` until enough was seen.
     pub anomaly: Option<f32>,
     /// Requests decided, by tenth of the client's risk.

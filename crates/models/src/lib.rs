@@ -10,6 +10,7 @@
 //! | [`logistic`] | logistic regression: the baseline and the online learner |
 //! | [`calibration`] | from log-odds to probabilities that mean what they say |
 //! | [`series`] | anomalies of one series as it streams by |
+//! | [`halfspace`] | anomalies of clients: who is unlike all others |
 //! | [`metrics`] | how good scores are |
 //! | [`words`] | an explanation in plain words |
 //! | [`onnx`] | models made elsewhere, through ONNX Runtime |
@@ -24,6 +25,7 @@ mod error;
 pub mod file;
 #[cfg(feature = "forecast")]
 pub mod forecast;
+pub mod halfspace;
 pub mod logistic;
 pub mod metrics;
 pub mod onnx;

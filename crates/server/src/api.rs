@@ -46,6 +46,7 @@ pub(crate) fn router(shared: Arc<Shared>, token: Option<Token>) -> Router {
         .route("/v1/check", post(check))
         .route("/v1/outcome", post(outcome))
         .route("/v1/clients", get(clients))
+        .route("/v1/anomalies", get(anomalies))
         .route("/v1/background", get(background))
         .route("/v1/background/labels", post(labels))
         .route("/metrics", get(metrics))
@@ -130,6 +131,7 @@ struct CheckAnswer {
     retry_after: f64,
     wait: f64,
     risk: f32,
+    anomaly: Option<f32>,
     limit_per_min: Option<f32>,
     reasons: Vec<String>,
     ticket: String,
@@ -186,6 +188,7 @@ async fn check(State(door): State<Door>, body: Bytes) -> Response {
         retry_after: decision.retry_after.as_secs_f64(),
         wait: decision.wait.as_secs_f64(),
         risk: decision.risk,
+        anomaly: decision.anomaly,
         limit_per_min: Some(decision.limit_per_min).filter(|limit| limit.is_finite()),
         reasons: if notable { engine.reasons(&decision) } else { Vec::new() },
         ticket: decision.ticket.to_string(),
@@ -270,12 +273,49 @@ async fn clients(
                 "action": view.action.name(),
                 "allowed": view.allowed,
                 "denied": view.denied,
+                "anomaly": view.anomaly,
                 "first_seen": view.first_seen.as_secs(),
                 "last_seen": view.last_seen.as_secs(),
             })
         })
         .collect();
     json_answer(StatusCode::OK, &views)
+}
+
+/// What is odd about the site, its routes and its clients, and what its rate should be.
+async fn anomalies(State(door): State<Door>) -> Response {
+    let engine = &door.shared.engine;
+    let alarms: Vec<_> = engine
+        .alarms()
+        .iter()
+        .map(|alarm| {
+            json!({
+                "time": alarm.time.as_secs(),
+                "series": alarm.series,
+                "route": alarm.route.map(|route| engine.route_name(route)),
+                "direction": if alarm.drop { "drop" } else { "rise" },
+                "value": alarm.value,
+                "evidence": alarm.evidence,
+            })
+        })
+        .collect();
+    let stats = engine.stats();
+    let outlook = door.shared.outlook.load();
+    let first = door.shared.now().as_secs() / 3600;
+    let forecast: Vec<_> = (first..first + 24)
+        .filter_map(|hour| {
+            let [expected, lower, upper] = outlook.of(hour)?;
+            let from = hour * 3600;
+            Some(json!({ "from": from, "requests": expected, "lower": lower, "upper": upper }))
+        })
+        .collect();
+    let answer = json!({
+        "site": stats.anomaly,
+        "odd_clients": stats.odd_clients,
+        "alarms": alarms,
+        "forecast": forecast,
+    });
+    json_answer(StatusCode::OK, &answer)
 }
 
 /// How models in the background fare beside what is decided.

@@ -24,6 +24,7 @@ mod forward;
 mod identify;
 mod kserve;
 mod metrics;
+mod outlook;
 mod proxy;
 mod reload;
 mod server;

@@ -1,6 +1,7 @@
 //! What Prometheus reads: counts of the engine and of the wire, every label from a fixed set.
 
 use crate::background::Background;
+use crate::outlook::Verdict;
 use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -23,6 +24,7 @@ pub(crate) struct Metrics {
     responses: Family<Labels, Counter>,
     upstream_failures: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
+    forecasts: Family<Labels, Counter>,
     pub connections: Gauge,
     pub connections_full: Counter,
     pub in_flight: Gauge,
@@ -38,6 +40,7 @@ impl Metrics {
             responses: Family::default(),
             upstream_failures: Family::default(),
             reloads: Family::default(),
+            forecasts: Family::default(),
             connections: Gauge::default(),
             connections_full: Counter::default(),
             in_flight: Gauge::default(),
@@ -61,6 +64,11 @@ impl Metrics {
             self.upstream_failures.clone(),
         );
         registry.register("config_reloads", "Reloads of the configuration", self.reloads.clone());
+        registry.register(
+            "forecast_hours",
+            "Hours by how the site's requests compare with their forecast",
+            self.forecasts.clone(),
+        );
         registry.register(
             "config_loaded_timestamp_seconds",
             "When the configuration in force was loaded",
@@ -112,6 +120,16 @@ impl Metrics {
         self.reloads.get_or_create(&[("result", result)]).inc();
     }
 
+    /// Counts an hour by how it compares with its forecast.
+    pub(crate) fn forecast(&self, verdict: Verdict) {
+        let verdict = match verdict {
+            Verdict::Within => "within",
+            Verdict::Above => "above",
+            Verdict::Below => "below",
+        };
+        self.forecasts.get_or_create(&[("verdict", verdict)]).inc();
+    }
+
     /// The `OpenMetrics` text.
     pub(crate) fn text(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
@@ -138,6 +156,7 @@ impl Collector for EngineStats {
             ("unscored", "Requests decided without a model", stats.unscored),
             ("advised", "Requests decided by the word of a model in the background", stats.advised),
             ("outcomes", "Outcomes learned", stats.outcomes),
+            ("odd_clients", "Times that a client was found unlike all others", stats.odd_clients),
             ("clients_evicted", "Clients forgotten for want of room", stats.evicted),
         ] {
             let counter = ConstCounter::new(count);
@@ -168,7 +187,7 @@ impl Collector for EngineStats {
         }
         let mut anomalies = encoder.encode_descriptor(
             "anomalies",
-            "Anomalies of the site, by series and direction",
+            "Anomalies of the site and its routes, by series and direction",
             None,
             MetricType::Counter,
         )?;

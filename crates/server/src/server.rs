@@ -3,6 +3,7 @@
 use crate::api;
 use crate::background::{Background, Role, Worker};
 use crate::config::{Listen, Resolved};
+use crate::outlook;
 use crate::proxy::Proxy;
 use crate::reload::{self, Reloader};
 use crate::shared::{Live, Shared};
@@ -156,6 +157,7 @@ impl Server {
         }
         let asking: Vec<_> =
             self.workers.into_iter().map(|it| tokio::spawn(it.run(stop.clone()))).collect();
+        let forecasting = tokio::spawn(outlook::run(Arc::clone(&self.shared), stop.clone()));
         let watching = self.reloader.map(|it| tokio::spawn(reload::watch(it, stop.clone())));
         let router = api::router(Arc::clone(&self.shared), self.resolved.admin.token);
         let until = closed.clone().cancelled_owned();
@@ -177,7 +179,7 @@ impl Server {
             tasks.wait().await;
         }
         closed.cancel();
-        for task in asking.into_iter().chain(watching) {
+        for task in asking.into_iter().chain(watching).chain([forecasting]) {
             let _ = task.await;
         }
         match broken {

@@ -4,6 +4,7 @@ use crate::background::Background;
 use crate::config::Resolved;
 use crate::identify::Identity;
 use crate::metrics::Metrics;
+use crate::outlook::Outlook;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub draining: AtomicBool,
     /// Models that are told of every decision.
     pub background: Vec<Arc<Background>>,
+    /// What the site's rate should be; empty while too little was seen.
+    pub outlook: ArcSwap<Outlook>,
     clock: SystemClock,
 }
 
@@ -46,6 +49,7 @@ impl Shared {
             metrics,
             draining: AtomicBool::new(false),
             background,
+            outlook: ArcSwap::default(),
             clock: SystemClock::new(),
         }
     }

@@ -229,3 +229,37 @@ async fn a_port_in_use_is_a_clear_error() {
     let error = Server::bind(resolved, None).await.err().unwrap().to_string();
     assert!(error.contains(&address.to_string()) && error.contains("another process"), "{error}");
 }
+
+#[tokio::test]
+async fn anomalies_of_the_site_are_listed() {
+    let gate = Gate::start(hello().await, "").await;
+    let (status, view) = gate.admin("GET", "/v1/anomalies", "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(view, json!({"site": null, "odd_clients": 0, "alarms": [], "forecast": []}));
+    // An hour and a half of the same, three requests every ten seconds, and then a rush.
+    let call = |second: u64, client: u64| {
+        let call = json!({
+            "client_ip": format!("203.0.113.{client}"), "path": "/", "time": 1_700_000_000 + second,
+        });
+        call.to_string()
+    };
+    for second in (0..5_400).step_by(10) {
+        for client in 0..2 + second / 10 % 3 {
+            gate.admin("POST", "/v1/check", &call(second, client)).await;
+        }
+    }
+    for n in 0..200 {
+        gate.admin("POST", "/v1/check", &call(5_400 + n / 20, n)).await;
+    }
+    gate.admin("POST", "/v1/check", &call(5_410, 1)).await;
+    let (_, view) = gate.admin("GET", "/v1/anomalies", "").await;
+    let alarms = view["alarms"].as_array().unwrap();
+    let of = |series| alarms.iter().find(|alarm| alarm["series"] == series).unwrap();
+    let rush = of("requests");
+    assert_eq!(rush["direction"], "rise");
+    assert!(rush["route"].is_null() && rush["evidence"].as_f64().unwrap() > 3.3, "{view}");
+    assert!(rush["value"].as_f64().unwrap() > 100.0, "{view}");
+    assert!(view["site"].as_f64().unwrap() > 0.99, "{view}");
+    assert!(of("route_requests")["route"].is_string(), "{view}");
+    gate.stop().await;
+}

@@ -206,6 +206,9 @@ pub(crate) struct EvaluateArgs {
     /// Another model than the one built in.
     #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
+    /// With `adaptive.anomaly` on: who is odd, or new where something is odd, has less room.
+    #[arg(long)]
+    pub(crate) anomaly: bool,
     /// Print the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,

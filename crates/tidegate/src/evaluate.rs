@@ -3,6 +3,7 @@
 use crate::cli::EvaluateArgs;
 use crate::train::progress_bar;
 use miette::{IntoDiagnostic, WrapErr, miette};
+use tidegate_engine::policy::Adaptive;
 use tidegate_engine::{Engine, Policy};
 use tidegate_lab::evaluate::{Plan, RULE_HARM, Report, Share, evaluate};
 use tidegate_lab::simulate::Scenario;
@@ -19,7 +20,9 @@ pub(crate) fn run(args: &EvaluateArgs) -> miette::Result<()> {
     let plan = Plan { seeds, minutes: args.minutes, scenarios };
     let model = model(args.model.as_deref())?;
     let bar = progress_bar("evaluating");
-    let report = evaluate(&plan, &Policy::default(), Some(&model), |done, total| {
+    let adaptive = Adaptive { anomaly: args.anomaly, ..Adaptive::default() };
+    let policy = Policy { adaptive, ..Policy::default() };
+    let report = evaluate(&plan, &policy, Some(&model), |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     });
@@ -174,18 +177,19 @@ fn print(plan: &Plan, report: &Report) {
         );
     }
     println!(
-        "\n{:<14} {:>7} {:>7} {:>10} {:>9} {:>9} {:>14}",
-        "actor", "abusive", "actors", "requests", "denied %", "harmed %", "first denial"
+        "\n{:<14} {:>7} {:>7} {:>10} {:>9} {:>9} {:>7} {:>14}",
+        "actor", "abusive", "actors", "requests", "denied %", "harmed %", "odd %", "first denial"
     );
     for (name, family) in &report.families {
         println!(
-            "{:<14} {:>7} {:>7} {:>10} {:>9.3} {:>9.2} {:>14}",
+            "{:<14} {:>7} {:>7} {:>10} {:>9.3} {:>9.2} {:>7.2} {:>14}",
             name,
             if family.abusive { "yes" } else { "" },
             family.actors,
             family.requests,
             ratio(family.denied, family.requests) * 100.0,
             ratio(family.harmed, family.actors) * 100.0,
+            ratio(family.odd, family.actors) * 100.0,
             family.median_first_denial.map_or_else(|| "–".into(), |n| format!("request {n}"))
         );
     }

@@ -19,6 +19,9 @@ use tidegate_models::metrics::{Ranking, brier, calibration_error};
 /// The harm that the best fixed limit may do: what is aimed at for the learned one.
 pub const STATIC_HARM: f64 = 0.002;
 
+/// From this anomaly score on a client is unlike all others: one look in a thousand.
+const ODD: f32 = 0.999;
+
 /// What to evaluate on.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -43,6 +46,8 @@ pub struct FamilyRow {
     pub denied: u64,
     /// Actors of whom more than 2 % of the requests were denied.
     pub harmed: u64,
+    /// Actors whose client was ever found unlike all others; nothing is known of them beside.
+    pub odd: u64,
     /// For each actor that was ever denied, the number of its requests until then.
     #[serde(skip)]
     first_denials: Vec<u64>,
@@ -188,6 +193,7 @@ impl FamilyRow {
         self.requests += more.requests;
         self.denied += more.denied;
         self.harmed += more.harmed;
+        self.odd += more.odd;
         self.first_denials.extend(more.first_denials);
     }
 }
@@ -265,6 +271,7 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
     let mut limits = StaticLimits::default();
     // Requests, denials, and the number of the first denied request of each actor.
     let mut actors = vec![(0u64, 0u64, 0u64); traffic.actors.len()];
+    let mut odd = vec![false; traffic.actors.len()];
     let mut own = Counts::default();
     for event in &traffic.events {
         let abusive = traffic.actor(event).abusive;
@@ -278,6 +285,7 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
         rules.add(&decision.features, abusive);
         scores.risk.push(decision.risk);
         scores.label.push(abusive);
+        odd[event.actor as usize] |= decision.anomaly.is_some_and(|score| score >= ODD);
         let (requests, denied, first) = &mut actors[event.actor as usize];
         *requests += 1;
         if !decision.allowed {
@@ -287,7 +295,7 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
             }
         }
     }
-    for (actor, &(requests, denied, first)) in traffic.actors.iter().zip(&actors) {
+    for ((actor, &(requests, denied, first)), odd) in traffic.actors.iter().zip(&actors).zip(odd) {
         if requests == 0 {
             continue;
         }
@@ -298,6 +306,7 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
         family.denied += denied;
         let harmed = denied * 50 > requests;
         family.harmed += u64::from(harmed);
+        family.odd += u64::from(odd);
         if first > 0 {
             family.first_denials.push(first);
         }

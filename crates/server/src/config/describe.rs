@@ -119,11 +119,12 @@ fn adaptive(resolved: &Resolved, lines: &mut Vec<String>) {
         show(adaptive.forgive)
     ));
     lines.push(if adaptive.anomaly {
-        "The site's rate and errors are watched: for five minutes after a sudden rise clients \
-         without a record have less room, and nobody is blocked for it."
+        "Anomalies tighten limits: a client without a record that is unlike all others, or comes \
+         within five minutes of a sudden rise of requests or errors, has less room, and nobody is \
+         blocked for it."
             .into()
     } else {
-        "Anomalies of the site's rate and errors are counted and change no limit.".into()
+        "Anomalies of the site, its routes and its clients are told and change no limit.".into()
     });
     let cells = |milli: u32| f64::from(milli) / 1000.0;
     lines.push(format!(
