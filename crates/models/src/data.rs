@@ -66,6 +66,14 @@ impl TrainingSet {
         Ok(())
     }
 
+    /// The weights when harmless rows count `prior` times over.
+    #[allow(clippy::cast_possible_truncation)]
+    #[must_use]
+    pub fn calm(&self, prior: f64) -> Vec<f32> {
+        let rows = self.weights.iter().zip(&self.labels);
+        rows.map(|(weight, abuse)| if *abuse { *weight } else { *weight * prior as f32 }).collect()
+    }
+
     /// Splits by group into (rest, held out); about `share` of the groups is held out.
     ///
     /// A group's side depends on its number and the seed alone, so that it stays where it is when

@@ -31,6 +31,9 @@ pub struct Params {
     pub bins: u16,
     /// The share of groups held out of boosting, for calibration, between 0 and 1.
     pub held_out: f64,
+    /// How many times over harmless rows count in calibration, above 0: boosting learns best from
+    /// both kinds in comparable weight, and a probability holds where the mix is that of calibration.
+    pub prior: f64,
     /// Which groups are held out.
     pub seed: u64,
 }
@@ -45,6 +48,7 @@ impl Default for Params {
             min_leaf_weight: 10.0,
             bins: 48,
             held_out: 0.25,
+            prior: 1.0,
             seed: 0,
         }
     }
@@ -65,6 +69,8 @@ impl Params {
             format!("l2 is {}; give a finite number of at least 0", self.l2)
         } else if !(self.held_out > 0.0 && self.held_out < 1.0) {
             format!("{} of the groups held out; hold out between 0 and 1", self.held_out)
+        } else if !(self.prior.is_finite() && self.prior > 0.0) {
+            format!("prior is {}; give a finite number above 0", self.prior)
         } else {
             return Ok(());
         };
@@ -89,7 +95,7 @@ pub fn train(set: &TrainingSet, params: &Params) -> Result<Trees, ModelError> {
     let trees = compile(&boost(&boosted, params)?)?;
     let margins: Vec<f32> = held.rows.iter().map(|row| trees.margin(row)).collect();
     let fit = if held.len() < ISOTONIC_FROM { Calibration::platt } else { Calibration::isotonic };
-    Ok(trees.with_calibration(fit(&margins, &held.labels, &held.weights)?))
+    Ok(trees.with_calibration(fit(&margins, &held.labels, &held.calm(params.prior))?))
 }
 
 /// Boosts trees on the whole set with the library.
@@ -252,14 +258,31 @@ mod tests {
     }
 
     #[test]
+    fn a_prior_moves_odds_and_nothing_else() {
+        let small = Params { trees: 20, ..Params::default() };
+        let plain = train(&SET, &small).unwrap();
+        let calm = train(&SET, &Params { prior: 4.0, ..small }).unwrap();
+        let odds = |p: f32| p / (1.0 - p);
+        for row in &noisy_set(200, 5).rows {
+            assert_eq!(plain.margin(row), calm.margin(row));
+            let (before, after) = (plain.score_one(row), calm.score_one(row));
+            if (0.05..0.95).contains(&before) {
+                let ratio = odds(before) / odds(after);
+                assert!((2.0..8.0).contains(&ratio), "{before} {after}");
+            }
+        }
+    }
+
+    #[test]
     fn parameters_out_of_range_are_named() {
-        let spoiled: [(Spoil, &str); 6] = [
+        let spoiled: [(Spoil, &str); 7] = [
             (|p| p.trees = 0, "0 trees"),
             (|p| p.depth = 9, "depth 9"),
             (|p| p.bins = 64, "64 bins"),
             (|p| p.learning_rate = f32::NAN, "learning rate"),
             (|p| p.l2 = -1.0, "l2 is -1"),
             (|p| p.held_out = 1.0, "1 of the groups"),
+            (|p| p.prior = 0.0, "prior is 0"),
         ];
         for (spoil, expected) in spoiled {
             let mut params = Params::default();

@@ -159,7 +159,8 @@ struct Scene {
 
 fn scene(traffic: &Traffic) -> Scene {
     let cut = traffic.start.plus(traffic.length.mul_f64(LOG));
-    let mut gatherer = Gatherer::new(&Policy::default(), &[]);
+    let policy = Policy { reputation: traffic.reputation.clone(), ..Policy::default() };
+    let mut gatherer = Gatherer::new(&policy, &[]);
     let mut counts: HashMap<Key, [u32; 2]> = HashMap::new();
     let mut later = Vec::new();
     let mut log = None;

@@ -214,7 +214,8 @@ fn site(goal: Goal, hardening: Hardening, seed: u64, model: &AnyModel) -> Option
     let traffic = generate(Scenario::Quiet, seed, minutes);
     let ground = Ground::of(&traffic, goal)?;
     let setup = Setup { capacity: 1 << 17, model: Some(model.clone()), ..Setup::default() };
-    let engine = Engine::new(hardening.policy(), setup);
+    let policy = Policy { reputation: traffic.reputation.clone(), ..hardening.policy() };
+    let engine = Engine::new(policy, setup);
     let mut attack = Attack::new(&engine, &traffic, &ground, !hardening.constant_headers, seed);
     attack.wait(Duration::from_secs_f64(QUIET));
 

@@ -2,6 +2,7 @@
 
 use super::address::{Networks, Place};
 use super::agents::{AgentKind, Agents};
+use super::assets::Asset;
 use super::dice::{Dice, mix};
 use super::route::Query;
 use super::site::{Site, Span, Style};
@@ -77,6 +78,19 @@ pub struct Client {
     pub shape: u64,
     /// Whether the site lets it see guarded routes; logs need not show why.
     pub known: bool,
+    /// How many assets it loads beside each request, on average, to pass for a browser.
+    pub pads: f64,
+}
+
+/// What an attacker shows.
+#[derive(Clone, Debug)]
+pub struct Mask {
+    /// The user agent.
+    pub agent: Arc<str>,
+    /// The software that writes its header fields.
+    pub kind: AgentKind,
+    /// How many assets it loads beside each request, on average; most load none.
+    pub pads: f64,
 }
 
 /// A request as a family writes it.
@@ -144,6 +158,10 @@ pub struct Stage<'a> {
     pub span: Span,
     /// About how many requests the family may send.
     pub budget: usize,
+    /// The addresses that many people share.
+    pub offices: &'a mut Vec<IpAddr>,
+    /// Whether attackers sit in one of these.
+    pub(super) inside: bool,
     /// What lists say of addresses, where the operator has lists.
     pub(super) lists: Option<&'a mut Lists>,
     pub(super) start: Timestamp,
@@ -191,7 +209,16 @@ impl Stage<'_> {
         let id = self.actors.len() as u32;
         self.actors.push(Actor { id, family: self.family, abusive: self.abusive });
         let shape = self.shape(&agent, shape);
-        Client { actor: id, addr, credential: None, user: None, agent, shape, known: false }
+        Client {
+            actor: id,
+            addr,
+            credential: None,
+            user: None,
+            agent,
+            shape,
+            known: false,
+            pads: 0.0,
+        }
     }
 
     /// The header shape of `agent` when software of this kind sends it.
@@ -247,8 +274,27 @@ impl Stage<'_> {
                 header_shape: client.shape,
                 outcome,
             });
+            self.pad(client, at);
         }
         outcome.status
+    }
+
+    /// Loads what a page would need, for the look of it: the same few files again and again.
+    fn pad(&mut self, client: &Client, at: f64) {
+        let site = self.site;
+        if client.pads <= 0.0 || site.shared_assets == 0 {
+            return;
+        }
+        let whole = client.pads.floor();
+        let count = whole as usize + usize::from(self.dice.chance(client.pads - whole));
+        let plain = Client { pads: 0.0, ..client.clone() };
+        for _ in 0..count {
+            let asset = Asset::Shared(self.dice.below(site.shared_assets));
+            let at = at + self.dice.pause(0.2);
+            let outcome = site.asset(&mut self.dice, at, asset, site.version(at), false);
+            let path = site.assets.path(asset, site.version(at));
+            self.send(&plain, at, Call::get(path), outcome);
+        }
     }
 
     /// Asks for a route as the site serves it to `client`.
@@ -279,9 +325,10 @@ impl Stage<'_> {
     }
 
     /// An agent that an attacker shows: mostly a browser's, now and then what it really is.
-    pub fn disguise(&mut self) -> (Arc<str>, AgentKind) {
+    pub fn disguise(&mut self) -> Mask {
         let dice = &mut self.dice;
-        match dice.below(20) {
+        let pads = if dice.chance(0.12) { dice.spread(0.2, 5.0) } else { 0.0 };
+        let (agent, kind) = match dice.below(20) {
             0..=12 => {
                 let kind = if dice.chance(0.5) { AgentKind::Browser } else { AgentKind::Tool };
                 (self.agents.any(dice, AgentKind::Browser), kind)
@@ -290,27 +337,39 @@ impl Stage<'_> {
             17 => (self.agents.any(dice, AgentKind::App), AgentKind::Tool),
             18 => (self.agents.any(dice, AgentKind::Robot), AgentKind::Tool),
             _ => (Arc::default(), AgentKind::Tool),
-        }
+        };
+        Mask { agent, kind, pads }
     }
 
     /// A new attacking source: hosting or home, with `mask` as its agent.
-    pub fn source(&mut self, hosted: f64, mask: &(Arc<str>, AgentKind)) -> Client {
-        let place = if self.dice.chance(hosted) { Place::Hosting } else { Place::Home };
-        let addr = self.networks.any(&mut self.dice, place);
+    pub fn source(&mut self, hosted: f64, mask: &Mask) -> Client {
+        let addr = self.den(hosted);
         if let Some(lists) = &mut self.lists
             && self.dice.chance(lists.hostile)
         {
             lists.note(addr, 2);
         }
-        self.client_at(addr, mask.0.clone(), mask.1)
+        let client = self.client_at(addr, mask.agent.clone(), mask.kind);
+        Client { pads: mask.pads, ..client }
+    }
+
+    /// Where an attacker sits.
+    fn den(&mut self, hosted: f64) -> IpAddr {
+        if self.inside
+            && let Some(office) = self.offices.first()
+        {
+            return *office;
+        }
+        let place = if self.dice.chance(hosted) { Place::Hosting } else { Place::Home };
+        self.networks.any(&mut self.dice, place)
     }
 
     /// A new attacking source as [`source`](Self::source) makes it, which `rotates` its agent: it
     /// shows some browser's instead of the mask's, with the header fields of the same software.
-    pub fn recruit(&mut self, hosted: f64, mask: &(Arc<str>, AgentKind), rotates: bool) -> Client {
+    pub fn recruit(&mut self, hosted: f64, mask: &Mask, rotates: bool) -> Client {
         if rotates {
             let agent = self.agents.any(&mut self.dice, AgentKind::Browser);
-            return self.source(hosted, &(agent, mask.1));
+            return self.source(hosted, &Mask { agent, ..mask.clone() });
         }
         self.source(hosted, mask)
     }

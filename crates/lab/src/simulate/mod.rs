@@ -200,7 +200,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     }
 
     let mut lists = lists(seed, &networks);
-    let (mut actors, mut events) = (Vec::new(), Vec::new());
+    let (mut actors, mut events, mut offices) = (Vec::new(), Vec::new(), Vec::new());
     for (n, family, volume, span) in cast {
         let mut stage = Stage {
             site: &site,
@@ -215,6 +215,8 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
             } else {
                 (volume * total).clamp(20.0, 150_000.0)
             } as usize,
+            offices: &mut offices,
+            inside: family.abusive() && scenario == Scenario::Insider,
             lists: lists.as_mut(),
             start,
             family: family.name(),

@@ -24,6 +24,7 @@ impl Family for Office {
         loop {
             let people = stage.dice.magnitude(2, 500);
             let client = stage.client(Place::Home, AgentKind::Browser);
+            stage.offices.push(client.addr);
             // One image for all machines, or whatever people bring.
             let uniform = stage.dice.between(0.0, 0.95);
             let strips = stage.dice.chance(0.2);

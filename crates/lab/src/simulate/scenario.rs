@@ -47,11 +47,13 @@ pub enum Scenario {
     Mixed,
     /// An attack inside a flash crowd.
     CrowdAttack,
+    /// An attack from behind an address that many people share.
+    Insider,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Quiet,
         Self::FlashCrowd,
         Self::Office,
@@ -73,6 +75,7 @@ impl Scenario {
         Self::Ramp,
         Self::Mixed,
         Self::CrowdAttack,
+        Self::Insider,
     ];
 
     /// The scenario's name on the command line.
@@ -100,6 +103,7 @@ impl Scenario {
             Self::Ramp => "ramp",
             Self::Mixed => "mixed",
             Self::CrowdAttack => "crowd-attack",
+            Self::Insider => "insider",
         }
     }
 
@@ -133,13 +137,17 @@ impl Scenario {
             Self::SlowStuffing => &["patient"],
             Self::Keys => &["churner", "sharing"],
             Self::Ramp => &["ramp"],
-            Self::Mixed | Self::CrowdAttack => &[],
+            Self::Mixed | Self::CrowdAttack | Self::Insider => &[],
         }
     }
 
     /// The factor by which a legitimate family's traffic is larger here than usual.
     pub(super) fn emphasis(self, family: &str) -> f64 {
-        if self == Self::Office && family == "office" { 8.0 } else { 1.0 }
+        match self {
+            Self::Office if family == "office" => 8.0,
+            Self::Insider if family == "office" => 3.0,
+            _ => 1.0,
+        }
     }
 
     /// Whether there is a flash crowd.
@@ -176,6 +184,16 @@ impl Scenario {
                 some
             }
             Self::CrowdAttack => vec![dice.pick(&ALL)],
+            // What one person, or a machine that was taken over, can do.
+            Self::Insider => vec![dice.pick(&[
+                "flood",
+                "scanner",
+                "scraper",
+                "enumeration",
+                "bruteforce",
+                "carding",
+                "headless",
+            ])],
             _ => self.families().to_vec(),
         }
     }
