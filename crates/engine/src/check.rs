@@ -56,7 +56,8 @@ impl Engine {
             let suspicion = self.memory.suspicion(&client.profile, &facts);
             if snapshot.policy.adaptive.enabled {
                 let (requests, doubt) = (client.profile.requests(), score.unwrap_or(0.0));
-                client.oddity = self.oddities.look(client.oddity, &features, requests, doubt);
+                client.standing.oddity =
+                    self.oddities.look(client.standing.oddity, &features, requests, doubt);
             }
             let armed = self.armed(&snapshot, &facts, client);
             let mut learned =
@@ -71,7 +72,7 @@ impl Engine {
             let held = self.limit(&snapshot, request, &who, &facts, bucket, &learned);
             let mut decision =
                 decision(&snapshot, request, &who, &facts, features, &learned, &held);
-            decision.anomaly = client.oddity.score();
+            decision.anomaly = client.standing.oddity.score();
             client.answered(&decision);
             (decision, note)
         });
@@ -87,7 +88,7 @@ impl Engine {
     /// Whether an anomaly, of the client, its route or the site, keeps the client's limit tighter.
     fn armed(&self, snapshot: &Snapshot, facts: &Facts, client: &Client) -> bool {
         snapshot.policy.adaptive.anomaly
-            && (client.oddity.is_odd() || self.watch.armed(facts.route.id, facts.time))
+            && (client.standing.oddity.is_odd() || self.watch.armed(facts.route.id, facts.time))
     }
 
     /// Holds the request against its learned limit and every static rule, all or nothing.

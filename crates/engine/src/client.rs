@@ -1,7 +1,6 @@
 //! The state of one client: who it is, its profile, its standing and its limit's debt.
 
 use crate::guests::Guests;
-use crate::oddity::Oddity;
 use crate::standing::{Penalty, Standing};
 use std::net::{IpAddr, Ipv6Addr};
 use tidegate_behavior::address::canonical;
@@ -44,8 +43,6 @@ pub(crate) struct Client {
     pub denied: u32,
     /// The limit that applied last, requests a minute.
     pub limit_per_min: f32,
-    /// How unlike other clients it is.
-    pub oddity: Oddity,
     /// Those behind it, if it is an address that many share.
     pub guests: Option<Box<Guests>>,
 }
@@ -54,7 +51,7 @@ pub(crate) struct Client {
 const NOWHERE: [u8; 16] = [0xff; 16];
 
 // With the store's header five cache lines.
-const _: () = assert!(size_of::<Client>() <= 304, "a million of these are kept");
+const _: () = assert!(size_of::<Client>() <= 296, "a million of these are kept");
 
 impl Client {
     /// Notes who the client is.
@@ -92,7 +89,6 @@ impl Entry for Client {
             bucket: Bucket::default(),
             denied: 0,
             limit_per_min: 0.0,
-            oddity: Oddity::default(),
             guests: None,
         }
     }

@@ -258,7 +258,7 @@ fn view(key: Key, client: &Client) -> ClientView {
         action: client.standing.action,
         allowed: client.allowed().into(),
         denied: client.denied.into(),
-        anomaly: client.oddity.score(),
+        anomaly: client.standing.oddity.score(),
         last_seen: client.profile.last_seen(),
         first_seen: client.profile.first_seen(),
     }

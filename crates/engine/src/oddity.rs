@@ -1,17 +1,18 @@
 //! Clients beside clients: who behaves unlike all others lately, whatever that is called.
 //!
-//! A client is looked at when it has sent eight requests, and at every doubling after that, so that
-//! a busy one teaches what is usual hardly more than a quiet one. What is suspected teaches less.
+//! A client is looked at when it has sent sixteen requests and learned from at every fourfold of
+//! that, so that a busy one teaches what is usual hardly more than a quiet one. What is suspected
+//! teaches less.
 
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_behavior::Features;
 use tidegate_models::halfspace::HalfSpaceTrees;
 
-/// Fewer requests say nothing of how a client behaves.
-const FIRST: u32 = 8;
+/// Fewer requests say little of how a client behaves.
+const FIRST: u32 = 16;
 /// From so many on a client is looked at again after as many.
-const STRIDE: u32 = 64;
+const STRIDE: u32 = 256;
 /// Evidence from which a client is odd: one look in a thousand.
 const ODD: f32 = 3.0;
 
@@ -57,13 +58,14 @@ impl Oddities {
         requests: u32,
         risk: f32,
     ) -> Oddity {
-        let doubled = requests.is_power_of_two();
-        if requests < FIRST || !(doubled || requests.is_multiple_of(STRIDE)) {
+        // A look costs as much as a decision, so most requests get none.
+        let fourfold = requests.is_power_of_two() && requests.trailing_zeros() % 2 == 0;
+        if requests < FIRST || !(fourfold || requests.is_multiple_of(STRIDE)) {
             return before;
         }
         let Some(mut trees) = self.trees.try_lock() else { return before };
         let oddity = trees.read(features).map_or(before, Oddity::of);
-        if doubled {
+        if fourfold {
             trees.learn(features, 1.0 - risk);
         }
         if oddity.is_odd() && !before.is_odd() {
@@ -94,19 +96,19 @@ mod tests {
         let none = Oddity::default();
         assert_eq!(none.score(), None);
         for n in 0..3000 {
-            oddities.look(none, &common(n), 8, 0.0);
+            oddities.look(none, &common(n), 16, 0.0);
         }
         let strange = [40.0; COUNT];
-        for requests in [1, 7, 9, 100] {
+        for requests in [1, 8, 17, 32, 100] {
             assert_eq!(oddities.look(none, &strange, requests, 0.0), none);
         }
         let before = oddities.found();
-        let found = oddities.look(none, &strange, 8, 1.0);
+        let found = oddities.look(none, &strange, 16, 1.0);
         assert!(found.is_odd() && found.score().unwrap() > 0.999, "{found:?}");
-        let again = oddities.look(found, &strange, 192, 1.0);
+        let again = oddities.look(found, &strange, 768, 1.0);
         assert!(again.is_odd());
         assert_eq!(oddities.found(), before + 1);
-        let common = oddities.look(found, &common(5), 16, 0.0);
+        let common = oddities.look(found, &common(5), 64, 0.0);
         assert!(!common.is_odd() && common.score().is_some());
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::check::Limited;
 use crate::decision::Action;
+use crate::oddity::Oddity;
 use crate::policy::{Adaptive, Tiers};
 use std::num::NonZeroU32;
 use tidegate_limiter::{Key, Quota, Timestamp};
@@ -46,6 +47,8 @@ pub(crate) struct Standing {
     pub probation: bool,
     /// Requests until a penalty that is due begins; 0 when none is due.
     due_in: u8,
+    /// How unlike other clients it is.
+    pub oddity: Oddity,
     blocked_until: u32,
 }
 
@@ -57,6 +60,7 @@ impl Default for Standing {
             action: Action::Allow,
             probation: false,
             due_in: 0,
+            oddity: Oddity::default(),
             blocked_until: 0,
         }
     }
@@ -294,13 +298,14 @@ impl Standing {
 
     /// A standing with a penalty restored.
     #[must_use]
-    pub(crate) const fn penalised(penalty: Penalty) -> Self {
+    pub(crate) fn penalised(penalty: Penalty) -> Self {
         Self {
             risk: penalty.risk,
             good: 0.0,
             action: penalty.action,
             probation: penalty.probation,
             due_in: 0,
+            oddity: Oddity::default(),
             blocked_until: penalty.blocked_until,
         }
     }
