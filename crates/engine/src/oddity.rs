@@ -59,7 +59,7 @@ impl Oddities {
         risk: f32,
     ) -> Oddity {
         // A look costs as much as a decision, so most requests get none.
-        let fourfold = requests.is_power_of_two() && requests.trailing_zeros() % 2 == 0;
+        let fourfold = requests.is_power_of_two() && requests.trailing_zeros().is_multiple_of(2);
         if requests < FIRST || !(fourfold || requests.is_multiple_of(STRIDE)) {
             return before;
         }

@@ -35,6 +35,15 @@ pub(crate) struct Seen<'a> {
     payload: u64,
 }
 
+/// What a gateway says of the request that it asks about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Forwarded<'a> {
+    pub method: &'a str,
+    pub uri: &'a str,
+    /// The addresses before the one that the gateway saw, in the order of the wire.
+    pub hops: &'a [String],
+}
+
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 impl<'a> Seen<'a> {
@@ -45,20 +54,46 @@ impl<'a> Seen<'a> {
         peer: IpAddr,
         head: &'a Parts,
     ) -> Self {
-        let headers = &head.headers;
-        let trusted = rules.trusted.get(peer).is_some();
-        let hops: Vec<&str> = headers
+        let hops: Vec<&str> = head
+            .headers
             .get_all(X_FORWARDED_FOR)
             .iter()
             .flat_map(|value| value.to_str().unwrap_or("").split(','))
             .collect();
+        let addr = rules.client_address(peer, hops.into_iter());
+        let uri = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let method = Method::parse(head.method.as_str().as_bytes());
+        Self::of(rules, identity, (peer, addr), &head.headers, (method, uri))
+    }
+
+    /// Reads a request that came to a gateway from `peer`.
+    pub(crate) fn forwarded(
+        rules: &IdentityRules,
+        identity: &Identity,
+        peer: IpAddr,
+        headers: &'a HeaderMap,
+        forwarded: Forwarded<'a>,
+    ) -> Self {
+        let addr = rules.client_address(peer, forwarded.hops.iter().map(String::as_str));
+        let method = Method::parse(forwarded.method.as_bytes());
+        Self::of(rules, identity, (peer, addr), headers, (method, forwarded.uri))
+    }
+
+    fn of(
+        rules: &IdentityRules,
+        identity: &Identity,
+        (peer, addr): (IpAddr, IpAddr),
+        headers: &'a HeaderMap,
+        (method, path): (Method, &'a str),
+    ) -> Self {
+        let trusted = rules.trusted.get(peer).is_some();
         Self {
-            addr: rules.client_address(peer, hops.into_iter()),
+            addr,
             trusted,
             credential: rules.sources.iter().find_map(|source| find(source, headers)),
             user: identity.user.iter().find_map(|source| find(source, headers)),
-            method: Method::parse(head.method.as_str().as_bytes()),
-            path: head.uri.path_and_query().map_or("/", |path| path.as_str()),
+            method,
+            path,
             user_agent: text(headers, &USER_AGENT).unwrap_or(""),
             referer: text(headers, &REFERER).unwrap_or(""),
             header_shape: shape(headers.keys().map(HeaderName::as_str)),
@@ -114,7 +149,7 @@ fn find<'a>(source: &Source, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
 /// Fields that come and go with the single request, and not with the program that sends it, are
 /// left out, as JA4H leaves out `Cookie` and `Referer`.
 pub(crate) fn shape<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
-    const PASSING: [&str; 17] = [
+    const PASSING: [&str; 19] = [
         "authorization",
         "cache-control",
         "content-length",
@@ -131,7 +166,9 @@ pub(crate) fn shape<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
         "referer",
         "x-forwarded-for",
         "x-forwarded-host",
+        "x-forwarded-method",
         "x-forwarded-proto",
+        "x-forwarded-uri",
     ];
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for name in names {

@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     upstream_failures: Family<Labels, Counter>,
     reloads: Family<Labels, Counter>,
     forecasts: Family<Labels, Counter>,
+    reports: Family<Labels, Counter>,
     pub connections: Gauge,
     pub connections_full: Counter,
     pub in_flight: Gauge,
@@ -41,6 +42,7 @@ impl Metrics {
             upstream_failures: Family::default(),
             reloads: Family::default(),
             forecasts: Family::default(),
+            reports: Family::default(),
             connections: Gauge::default(),
             connections_full: Counter::default(),
             in_flight: Gauge::default(),
@@ -64,6 +66,11 @@ impl Metrics {
             self.upstream_failures.clone(),
         );
         registry.register("config_reloads", "Reloads of the configuration", self.reloads.clone());
+        registry.register(
+            "access_log_lines",
+            "Lines of the gateways' access logs, by what was read",
+            self.reports.clone(),
+        );
         registry.register(
             "forecast_hours",
             "Hours by how the site's requests compare with their forecast",
@@ -118,6 +125,11 @@ impl Metrics {
     pub(crate) fn reload(&self, accepted: bool) {
         let result = if accepted { "accepted" } else { "refused" };
         self.reloads.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Counts a line of a gateway's access log.
+    pub(crate) fn report(&self, read: &'static str) {
+        self.reports.get_or_create(&[("read", read)]).inc();
     }
 
     /// Counts an hour by how it compares with its forecast.

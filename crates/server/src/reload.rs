@@ -124,6 +124,7 @@ fn needs_restart(old: &Startup, new: &Startup) -> impl Iterator<Item = &'static 
     [
         ("listen", old.listen != new.listen),
         ("admin", old.admin != new.admin),
+        ("gateway", old.gateway != new.gateway),
         ("capacity", old.capacity != new.capacity),
         ("model, challenger or onnxruntime", old.models != new.models),
         ("secret_env or secret_file", old.secret != new.secret),

@@ -2,10 +2,12 @@
 
 use crate::api;
 use crate::background::{Background, Role, Worker};
-use crate::config::{Listen, Resolved};
+use crate::config::{AccessLog, Listen, Resolved};
+use crate::gateway;
 use crate::outlook;
 use crate::proxy::Proxy;
 use crate::reload::{self, Reloader};
+use crate::reports;
 use crate::shared::{Live, Shared};
 use crate::slow::{PROBES, Patient, Streams};
 use crate::tls::{TlsError, server_config};
@@ -23,7 +25,7 @@ use std::time::Duration;
 use tidegate_engine::{Engine, Setup};
 use tidegate_models::AnyModel;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -61,6 +63,8 @@ pub struct Server {
     shared: Arc<Shared>,
     listeners: Vec<(TcpListener, Option<TlsAcceptor>, Listen)>,
     admin: TcpListener,
+    gateway: Option<TcpListener>,
+    syslog: Vec<UdpSocket>,
     resolved: Resolved,
     reloader: Option<Arc<Reloader>>,
     workers: Vec<Worker>,
@@ -99,9 +103,19 @@ impl Server {
             listeners.push((bind(listen.address, "proxy").await?, tls, listen.clone()));
         }
         let admin = bind(resolved.admin.address, "admin API").await?;
+        let (mut gateway, mut syslog) = (None, Vec::new());
+        if let Some(config) = &resolved.gateway {
+            gateway = Some(bind(config.address, "gateways").await?);
+            for log in &config.access_logs {
+                if let AccessLog::Syslog(address) = *log {
+                    let socket = UdpSocket::bind(address).await;
+                    syslog.push(socket.map_err(|e| unbound(address, "syslog of gateways", e))?);
+                }
+            }
+        }
         let reloader =
             config_path.map(|path| Arc::new(Reloader::new(path, &resolved, Arc::clone(&shared))));
-        Ok(Self { shared, listeners, admin, resolved, reloader, workers })
+        Ok(Self { shared, listeners, admin, gateway, syslog, resolved, reloader, workers })
     }
 
     /// The addresses that the proxy is bound to, in the order of the configuration.
@@ -116,6 +130,18 @@ impl Server {
     /// When the system does not tell.
     pub fn admin_address(&self) -> io::Result<SocketAddr> {
         self.admin.local_addr()
+    }
+
+    /// The address that gateways ask at, if there is one.
+    #[must_use]
+    pub fn gateway_address(&self) -> Option<SocketAddr> {
+        self.gateway.as_ref()?.local_addr().ok()
+    }
+
+    /// The addresses that syslog is received at, in the order of the configuration.
+    #[must_use]
+    pub fn syslog_addresses(&self) -> Vec<SocketAddr> {
+        self.syslog.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
     /// The engine that decides.
@@ -158,6 +184,32 @@ impl Server {
         let asking: Vec<_> =
             self.workers.into_iter().map(|it| tokio::spawn(it.run(stop.clone()))).collect();
         let forecasting = tokio::spawn(outlook::run(Arc::clone(&self.shared), stop.clone()));
+        let logs = self.resolved.gateway.iter().flat_map(|gateway| &gateway.access_logs);
+        let files = logs.filter_map(|log| match log {
+            AccessLog::File(path) => Some(path.clone()),
+            AccessLog::Syslog(_) => None,
+        });
+        let following =
+            files.map(|path| reports::follow(Arc::clone(&self.shared), path, stop.clone()));
+        let mut reading: Vec<_> = following.map(tokio::spawn).collect();
+        reading.extend(self.syslog.into_iter().map(|socket| {
+            tokio::spawn(reports::listen(Arc::clone(&self.shared), socket, stop.clone()))
+        }));
+        if let Some(listener) = self.gateway {
+            let router = gateway::router(Arc::clone(&self.shared));
+            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            // Gateways keep their connections: what is idle when all else is drained is dropped.
+            let until = stop.clone().cancelled_owned();
+            let asked = axum::serve(listener, service).with_graceful_shutdown(until);
+            let asked = asked.into_future();
+            let kill = kill.clone();
+            tasks.spawn(async move {
+                tokio::select! {
+                    _ = asked => {}
+                    () = kill.cancelled() => {}
+                }
+            });
+        }
         let watching = self.reloader.map(|it| tokio::spawn(reload::watch(it, stop.clone())));
         let router = api::router(Arc::clone(&self.shared), self.resolved.admin.token);
         let until = closed.clone().cancelled_owned();
@@ -179,7 +231,7 @@ impl Server {
             tasks.wait().await;
         }
         closed.cancel();
-        for task in asking.into_iter().chain(watching).chain([forecasting]) {
+        for task in asking.into_iter().chain(watching).chain([forecasting]).chain(reading) {
             let _ = task.await;
         }
         match broken {
@@ -244,17 +296,19 @@ fn embedded_model() -> Option<AnyModel> {
 }
 
 async fn bind(address: SocketAddr, purpose: &'static str) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| {
-        let remedy = match source.kind() {
-            io::ErrorKind::AddrInUse => "another process has the port: stop it or choose another",
-            io::ErrorKind::PermissionDenied => {
-                "choose a port from 1024, or allow the process CAP_NET_BIND_SERVICE"
-            }
-            io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
-            _ => "check the address",
-        };
-        ServeError::Bind { address, purpose, source, remedy }
-    })
+    TcpListener::bind(address).await.map_err(|source| unbound(address, purpose, source))
+}
+
+fn unbound(address: SocketAddr, purpose: &'static str, source: io::Error) -> ServeError {
+    let remedy = match source.kind() {
+        io::ErrorKind::AddrInUse => "another process has the port: stop it or choose another",
+        io::ErrorKind::PermissionDenied => {
+            "choose a port from 1024, or allow the process CAP_NET_BIND_SERVICE"
+        }
+        io::ErrorKind::AddrNotAvailable => "choose an address of this machine",
+        _ => "check the address",
+    };
+    ServeError::Bind { address, purpose, source, remedy }
 }
 
 /// A connection that counts until its last part ends: a tunnel outlives the connection's task.

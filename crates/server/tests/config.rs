@@ -338,6 +338,36 @@ fn the_check_warns_of_rules_that_are_never_reached() {
 }
 
 #[test]
+fn a_gateway_may_ask_from_where_nobody_else_can() {
+    for (text, expected) in [
+        ("gateway: 9902", "not an address to listen on"),
+        ("gateway: 0.0.0.0:9902", "none of them is trusted"),
+        ("gateway: {access_logs: []}", "listen"),
+        ("gateway: {listen: 127.0.0.1:9902, access_logs: [{syslog: 514}]}", "not an address"),
+        (
+            "gateway: {listen: 127.0.0.1:9902, access_logs: [{syslog: 0.0.0.0:514}]}",
+            "anybody could",
+        ),
+        ("gateway: {listen: 127.0.0.1:9902, access_logs: [{pipe: x}]}", "pipe"),
+    ] {
+        let (_folder, path) = write(text);
+        let message = load(&path).unwrap_err().to_string();
+        assert!(message.contains(expected), "{text}: {message}");
+    }
+    let trusted = "gateway: 0.0.0.0:9902\nidentity: {trusted_hops: [10.0.0.0/8]}";
+    let (_folder, path) = write(trusted);
+    let lines = check(&load(&path).unwrap());
+    assert!(lines.iter().any(|line| line.starts_with("Warning: no access log")), "{lines:#?}");
+    let example =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/gateways/tidegate.yaml");
+    let lines = check(&load(&example).unwrap());
+    assert!(
+        lines.iter().any(|line| line.starts_with("Gateways ask on 127.0.0.1:9902")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
 fn an_empty_file_serves_the_api_alone() {
     let (_folder, path) = write("# nothing yet\n");
     let resolved = load(&path).unwrap();

@@ -1,7 +1,7 @@
 //! What a configuration will do, line by line in plain words.
 
 use super::values::show;
-use super::{Resolved, Where};
+use super::{AccessLog, Resolved, Where};
 use tidegate_behavior::address::Source;
 use tidegate_engine::policy::{MAX_MATCHES, Mode, OnError, Rule, Scope};
 use tidegate_limiter::{Limit, Quota};
@@ -83,8 +83,27 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
         if up.scheme == http::uri::Scheme::HTTPS && !up.tls_verify {
             lines.push("Warning: the upstream's certificate is not checked.".into());
         }
-    } else {
+    } else if resolved.gateway.is_none() {
         lines.push("No proxy: decisions are served by the API alone.".into());
+    }
+    if let Some(gateway) = &resolved.gateway {
+        lines.push(format!(
+            "Gateways ask on {}; X-Forwarded-Method, X-Forwarded-Uri and X-Forwarded-For say about \
+             what.",
+            gateway.address
+        ));
+        let logs = gateway.access_logs.iter().map(|log| match log {
+            AccessLog::File(path) => format!("the file {}", path.display()),
+            AccessLog::Syslog(address) => format!("syslog on {address}"),
+        });
+        let logs: Vec<String> = logs.collect();
+        lines.push(if logs.is_empty() {
+            "Warning: no access log tells what became of these requests, so nothing is learned from \
+             their responses: set gateway.access_logs."
+                .into()
+        } else {
+            format!("What became of them is read from {}.", logs.join(" and "))
+        });
     }
     let token = if resolved.admin.token.is_some() { "with a token" } else { "without a token" };
     lines.push(format!("API, metrics and health on {} {token}.", resolved.admin.address));

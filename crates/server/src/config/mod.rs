@@ -42,6 +42,8 @@ pub struct Resolved {
     pub listen: Vec<Listen>,
     /// Where the API, the metrics and the health checks listen.
     pub admin: Admin,
+    /// Where gateways ask, if they do.
+    pub gateway: Option<Gateway>,
     /// How long a connection may take to send the head of a request.
     pub header_timeout: Duration,
     /// How long a client may neither send nor take anything within a request or its answer, and
@@ -137,6 +139,24 @@ pub struct Kserve {
     pub model: String,
     /// How long an answer may take.
     pub deadline: Duration,
+}
+
+/// Where gateways ask about requests, and where they write what became of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// The address to ask at.
+    pub address: SocketAddr,
+    /// Their access logs.
+    pub access_logs: Vec<AccessLog>,
+}
+
+/// The access log of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// A file that it appends to.
+    File(PathBuf),
+    /// An address that it sends syslog datagrams to.
+    Syslog(SocketAddr),
 }
 
 /// The admin listener.

@@ -24,6 +24,7 @@ pub(super) struct Raw {
     pub timeouts: Timeouts,
     pub max_connections: Option<At<u64>>,
     pub admin: Option<At<Admin>>,
+    pub gateway: Option<At<Short<Gateway>>>,
     pub identity: Identity,
     pub adaptive: Adaptive,
     pub rules: Vec<At<Rule>>,
@@ -105,6 +106,21 @@ pub(super) struct Admin {
     pub token_file: Option<At<String>>,
     #[serde(default)]
     pub token_env: Option<At<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gateway {
+    pub listen: At<String>,
+    #[serde(default)]
+    pub access_logs: Vec<At<AccessLog>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AccessLog {
+    File(String),
+    Syslog(String),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -295,6 +311,12 @@ impl From<&str> for Upstream {
             tls_verify: None,
             http2: None,
         }
+    }
+}
+
+impl From<&str> for Gateway {
+    fn from(text: &str) -> Self {
+        Self { listen: here(text), access_logs: Vec::new() }
     }
 }
 

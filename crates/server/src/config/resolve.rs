@@ -6,8 +6,8 @@ use super::identity::identity;
 use super::models::{Models, models, written};
 use super::raw::{self, At, Raw};
 use super::rules::rules;
-use super::wire::{admin, listens, upstream};
-use super::{Listen, Resolved, Token, addresses, values};
+use super::wire::{admin, gateway, listens, upstream};
+use super::{Gateway, Listen, Resolved, Token, addresses, values};
 use serde_saphyr::Location;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -23,6 +23,7 @@ use tidegate_limiter::{KeyHasher, Quota};
 pub struct Startup {
     pub(crate) listen: Vec<Listen>,
     pub(crate) admin: Option<(SocketAddr, Option<Token>)>,
+    pub(crate) gateway: Option<Gateway>,
     pub(crate) capacity: usize,
     /// Model and challenger as they were written.
     pub(crate) models: [String; 3],
@@ -157,9 +158,12 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
     let header_timeout = time(source, raw.timeouts.header.as_ref(), Duration::from_secs(30))?;
     let idle_timeout = time(source, raw.timeouts.idle.as_ref(), Duration::from_secs(60))?;
     let drain = time(source, raw.timeouts.drain.as_ref(), Duration::from_secs(30))?;
+    let gateway =
+        gateway(source, &files, raw.gateway.as_ref(), !raw.identity.trusted_hops.is_empty())?;
     let startup = Startup {
         listen: listen.clone(),
         admin: Some((admin.address, admin.token.clone())),
+        gateway: gateway.clone(),
         capacity,
         models: [
             written(raw.model.as_ref()),
@@ -177,6 +181,7 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
         upstream,
         listen,
         admin,
+        gateway,
         header_timeout,
         idle_timeout,
         max_connections,

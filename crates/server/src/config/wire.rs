@@ -3,7 +3,7 @@
 use super::error::{ConfigError, Source};
 use super::raw::{self, At, OneOrMany, Raw, Short};
 use super::resolve::{Files, place, secret_text, time};
-use super::{Admin, Listen, TlsFiles, Token, Upstream};
+use super::{AccessLog, Admin, Gateway, Listen, TlsFiles, Token, Upstream};
 use serde_saphyr::Location;
 use std::net::SocketAddr;
 
@@ -131,4 +131,39 @@ pub(super) fn admin(
         ));
     }
     Ok(Admin { address, token: token.map(Token) })
+}
+
+pub(super) fn gateway(
+    source: &Source<'_>,
+    files: &Files,
+    raw: Option<&At<Short<raw::Gateway>>>,
+    anybody_trusted: bool,
+) -> Result<Option<Gateway>, ConfigError> {
+    let Some(at) = raw else { return Ok(None) };
+    let Short(raw) = &at.value;
+    let listen_at = place(raw.listen.referenced, at.referenced);
+    let address = socket(source, &raw.listen.value, listen_at)?;
+    if !address.ip().is_loopback() && !anybody_trusted {
+        return Err(source.error(
+            listen_at,
+            format!("gateways can reach {address} from outside, and none of them is trusted"),
+            "name their addresses in identity.trusted_hops, or listen on 127.0.0.1",
+        ));
+    }
+    let log = |at: &At<raw::AccessLog>| match &at.value {
+        raw::AccessLog::File(name) => Ok(AccessLog::File(files.path(name))),
+        raw::AccessLog::Syslog(text) => {
+            let address = socket(source, text, at.referenced)?;
+            if address.ip().is_loopback() {
+                return Ok(AccessLog::Syslog(address));
+            }
+            Err(source.error(
+                at.referenced,
+                format!("anybody could tell {address} what became of requests"),
+                "receive syslog on 127.0.0.1 and have the machine's own syslog pass it on",
+            ))
+        }
+    };
+    let access_logs = raw.access_logs.iter().map(log).collect::<Result<_, _>>()?;
+    Ok(Some(Gateway { address, access_logs }))
 }

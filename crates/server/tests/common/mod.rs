@@ -23,6 +23,7 @@ pub struct Gate {
     pub proxy: SocketAddr,
     pub admin: SocketAddr,
     pub reloader: Arc<Reloader>,
+    pub engine: Arc<tidegate_engine::Engine>,
     pub path: PathBuf,
     pub folder: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
@@ -42,6 +43,7 @@ impl Gate {
             proxy: server.proxy_addresses()[0],
             admin: server.admin_address().unwrap(),
             reloader: server.reloader().unwrap(),
+            engine: server.engine(),
             path,
             folder,
             stop: Some(stop),
@@ -103,6 +105,11 @@ impl Gate {
         let status = response.status();
         (status, text(response).await)
     }
+}
+
+/// A port of loopback that nobody listens on just now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Serves a router on a port of its own.

@@ -1,0 +1,135 @@
+//! The door for gateways that ask about each request by a request of their own: nginx
+//! (`auth_request`), Caddy (`forward_auth`), Traefik (ForwardAuth), HAProxy.
+//!
+//! The gateway sends the fields of its client's request on, and says in `X-Forwarded-Method`,
+//! `X-Forwarded-Uri` and `X-Forwarded-For` what the request line and the address were. 200 lets the
+//! request pass, with a ticket in `X-Tidegate-Ticket` by which the access log can tell what came of
+//! it (`reports.rs`); 429 with its rate-limit fields is for the client. nginx makes an error of any
+//! status but 401 and 403, so on the path `/nginx` a denial is 403.
+
+use crate::answer;
+use crate::body::Body;
+use crate::identify::{Forwarded, Seen, X_FORWARDED_FOR};
+use crate::shared::Shared;
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tidegate_behavior::address::{canonical, parse_forwarded};
+use tidegate_engine::policy::OnError;
+
+/// Where the ticket of a request that passes stands.
+pub(crate) const TICKET: HeaderName = HeaderName::from_static("x-tidegate-ticket");
+const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+
+/// What answers gateways.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new().fallback(check).with_state(shared)
+}
+
+async fn check(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(gateway): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response<axum::body::Body> {
+    let (head, _) = request.into_parts();
+    let nginx = head.uri.path() == "/nginx";
+    let mut response = decide(&shared, canonical(gateway.ip()), &head).await;
+    if nginx && response.status() == StatusCode::TOO_MANY_REQUESTS {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    }
+    response.map(axum::body::Body::new)
+}
+
+async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -> Response<Body> {
+    let (live, policy) = (shared.live.load_full(), shared.engine.policy());
+    let rules = &policy.identity;
+    if !gateway.is_loopback() && rules.trusted.get(gateway).is_none() {
+        return answer::problem(
+            StatusCode::FORBIDDEN,
+            "Only gateways may ask here: name this one's address in identity.trusted_hops.",
+        );
+    }
+    let Some((client, hops)) = client(&head.headers) else {
+        return answer::problem(
+            StatusCode::BAD_REQUEST,
+            "The gateway has to say who asks: set the field X-Forwarded-For to the client's address.",
+        );
+    };
+    let uri = lossy(&head.headers, &URI).unwrap_or_else(|| head.uri.to_string());
+    let method = lossy(&head.headers, &METHOD).unwrap_or_else(|| head.method.to_string());
+    let forwarded = Forwarded { method: &method, uri: &uri, hops: &hops };
+    let seen = Seen::forwarded(rules, &live.identity, client, &head.headers, forwarded);
+    let Some(decision) = shared.check(&seen.request(shared.now())) else {
+        return match live.on_error {
+            OnError::Open => pass(),
+            OnError::Closed => answer::problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The request can't be decided now; try again.",
+            ),
+        };
+    };
+    if decision.denies() {
+        return answer::denial(&policy, &decision);
+    }
+    if !decision.wait.is_zero() {
+        tokio::time::sleep(decision.wait).await;
+    }
+    let mut response = pass();
+    if let Ok(ticket) = HeaderValue::from_str(&decision.ticket.to_string()) {
+        response.headers_mut().insert(TICKET, ticket);
+    }
+    if decision.allowed {
+        answer::annotate(&policy, &decision, response.headers_mut());
+    }
+    response
+}
+
+fn pass() -> Response<Body> {
+    Response::new(crate::body::full(String::new()))
+}
+
+/// The last address that the gateway names, which is whom it saw, and those that this one named.
+fn client(headers: &HeaderMap) -> Option<(IpAddr, Vec<String>)> {
+    let mut hops: Vec<String> = headers
+        .get_all(X_FORWARDED_FOR)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or("").split(','))
+        .map(|hop| hop.trim().to_owned())
+        .collect();
+    let last = hops.pop()?;
+    Some((parse_forwarded(&last)?, hops))
+}
+
+/// A field as text; what is no UTF-8 is replaced, for it has to be decided all the same.
+fn lossy(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gateway_names_whom_it_saw_last() {
+        let read = |fields: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(X_FORWARDED_FOR, HeaderValue::from_str(field).unwrap());
+            }
+            client(&headers).map(|(client, hops)| (client.to_string(), hops.join("|")))
+        };
+        let of = |client: &str, hops: &str| Some((client.to_owned(), hops.to_owned()));
+        assert_eq!(read(&["203.0.113.9"]), of("203.0.113.9", ""));
+        assert_eq!(
+            read(&["6.6.6.6, 10.0.0.1", "203.0.113.9"]),
+            of("203.0.113.9", "6.6.6.6|10.0.0.1")
+        );
+        assert_eq!(read(&["[2001:db8::1]:443"]), of("2001:db8::1", ""));
+        assert_eq!(read(&["6.6.6.6, unknown"]), None);
+        assert_eq!((read(&[]), read(&[""])), (None, None));
+    }
+}
