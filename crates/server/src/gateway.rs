@@ -1,11 +1,12 @@
 //! The door for gateways that ask about each request by a request of their own: nginx
-//! (`auth_request`), Caddy (`forward_auth`), Traefik (ForwardAuth), HAProxy.
+//! (`auth_request`), Caddy (`forward_auth`), Traefik (ForwardAuth), HAProxy (Lua).
 //!
 //! The gateway sends the fields of its client's request on, and says in `X-Forwarded-Method`,
 //! `X-Forwarded-Uri` and `X-Forwarded-For` what the request line and the address were. 200 lets the
 //! request pass, with a ticket in `X-Tidegate-Ticket` by which the access log can tell what came of
 //! it (`reports.rs`); 429 with its rate-limit fields is for the client. nginx makes an error of any
-//! status but 401 and 403, so on the path `/nginx` a denial is 403.
+//! status but 401 and 403, so on the path `/nginx` a denial is 403. A gateway that does not keep the order
+//! of fields names them in `X-Forwarded-Header-Names`.
 
 use crate::answer;
 use crate::body::Body;
@@ -24,6 +25,7 @@ use tidegate_engine::policy::OnError;
 pub(crate) const TICKET: HeaderName = HeaderName::from_static("x-tidegate-ticket");
 const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const NAMES: HeaderName = HeaderName::from_static("x-forwarded-header-names");
 
 /// What answers gateways.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -61,7 +63,8 @@ async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -
     };
     let uri = lossy(&head.headers, &URI).unwrap_or_else(|| head.uri.to_string());
     let method = lossy(&head.headers, &METHOD).unwrap_or_else(|| head.method.to_string());
-    let forwarded = Forwarded { method: &method, uri: &uri, hops: &hops };
+    let names = lossy(&head.headers, &NAMES);
+    let forwarded = Forwarded { method: &method, uri: &uri, hops: &hops, names: names.as_deref() };
     let seen = Seen::forwarded(rules, &live.identity, client, &head.headers, forwarded);
     let Some(decision) = shared.check(&seen.request(shared.now())) else {
         return match live.on_error {

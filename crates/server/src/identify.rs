@@ -42,6 +42,8 @@ pub(crate) struct Forwarded<'a> {
     pub uri: &'a str,
     /// The addresses before the one that the gateway saw, in the order of the wire.
     pub hops: &'a [String],
+    /// The names of the request's fields in their order, separated by commas, if the gateway says.
+    pub names: Option<&'a str>,
 }
 
 pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -76,7 +78,11 @@ impl<'a> Seen<'a> {
     ) -> Self {
         let addr = rules.client_address(peer, forwarded.hops.iter().map(String::as_str));
         let method = Method::parse(forwarded.method.as_bytes());
-        Self::of(rules, identity, (peer, addr), headers, (method, forwarded.uri))
+        let seen = Self::of(rules, identity, (peer, addr), headers, (method, forwarded.uri));
+        match forwarded.names {
+            Some(names) => Self { header_shape: shape(names.split(',').map(str::trim)), ..seen },
+            None => seen,
+        }
     }
 
     fn of(
@@ -149,7 +155,7 @@ fn find<'a>(source: &Source, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
 /// Fields that come and go with the single request, and not with the program that sends it, are
 /// left out, as JA4H leaves out `Cookie` and `Referer`.
 pub(crate) fn shape<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
-    const PASSING: [&str; 19] = [
+    const PASSING: [&str; 20] = [
         "authorization",
         "cache-control",
         "content-length",
@@ -165,6 +171,7 @@ pub(crate) fn shape<'a>(names: impl Iterator<Item = &'a str>) -> u64 {
         "range",
         "referer",
         "x-forwarded-for",
+        "x-forwarded-header-names",
         "x-forwarded-host",
         "x-forwarded-method",
         "x-forwarded-proto",

@@ -2,8 +2,8 @@
 //!
 //! A gateway that asked (`gateway.rs`) got a ticket and writes it into its access log, with status,
 //! bytes and seconds. A line of text has them in this order, wherever in the line the ticket stands; a
-//! line of JSON has the ticket in any string and the rest under the names that Caddy, Traefik and
-//! nginx give them. Lines without a ticket are of requests that nobody asked about.
+//! line of JSON has the ticket in any string and the rest under the names that Caddy, Traefik, nginx and
+//! the examples give them. Lines without a ticket are of requests that nobody asked about.
 
 use crate::shared::Shared;
 use serde_json::Value;
@@ -69,9 +69,10 @@ fn read_json(value: &Value) -> Line {
     let status = number(&["status", "DownstreamStatus"]);
     let status = status.filter(|s| (100.0..1000.0).contains(s)).map(|s| s as u16);
     let bytes = number(&["size", "DownstreamContentSize", "body_bytes_sent", "bytes_sent"]);
-    // Caddy and nginx write seconds, Traefik nanoseconds.
+    // Caddy and nginx write seconds, Traefik nanoseconds, HAProxy milliseconds.
     let nanos = || Some(number(&["Duration"])? * 1e-9);
-    let seconds = number(&["duration", "request_time"]).or_else(nanos);
+    let millis = || Some(number(&["duration_ms"])? * 1e-3);
+    let seconds = number(&["duration", "request_time"]).or_else(nanos).or_else(millis);
     report(ticket, status, bytes.unwrap_or(0.0) as u64, seconds)
 }
 
@@ -282,6 +283,10 @@ mod tests {
                     r#"{{"DownstreamStatus":200,"DownstreamContentSize":3,"Duration":5000000,"request_X-Tidegate-Ticket":"{ticket}"}}"#
                 ),
                 of(200, 3, Some(5)),
+            ),
+            (
+                format!(r#"<134>{{"ticket":"{ticket}","status":200,"size":5,"duration_ms":40}}"#),
+                of(200, 5, Some(40)),
             ),
             (
                 format!(

