@@ -47,9 +47,7 @@ async fn check(
 }
 
 async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -> Response<Body> {
-    let (live, policy) = (shared.live.load_full(), shared.engine.policy());
-    let rules = &policy.identity;
-    if !gateway.is_loopback() && rules.trusted.get(gateway).is_none() {
+    if !may_ask(shared, gateway) {
         return answer::problem(
             StatusCode::FORBIDDEN,
             "Only gateways may ask here: name this one's address in identity.trusted_hops.",
@@ -65,46 +63,75 @@ async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -
     let method = lossy(&head.headers, &METHOD).unwrap_or_else(|| head.method.to_string());
     let names = lossy(&head.headers, &NAMES);
     let forwarded = Forwarded { method: &method, uri: &uri, hops: &hops, names: names.as_deref() };
-    let seen = Seen::forwarded(rules, &live.identity, client, &head.headers, forwarded);
+    match answer(shared, client, &head.headers, forwarded).await {
+        Answer::Deny(response) => response,
+        Answer::Pass { ticket, fields } => {
+            let mut response = Response::new(crate::body::full(String::new()));
+            *response.headers_mut() = fields;
+            if let Some(Ok(ticket)) = ticket.map(|ticket| HeaderValue::from_str(&ticket)) {
+                response.headers_mut().insert(TICKET, ticket);
+            }
+            response
+        }
+    }
+}
+
+/// Whether somebody at this address may ask about others.
+pub(crate) fn may_ask(shared: &Shared, gateway: IpAddr) -> bool {
+    gateway.is_loopback() || shared.engine.policy().identity.trusted.get(gateway).is_some()
+}
+
+/// What a gateway is told.
+pub(crate) enum Answer {
+    /// The request passes; the fields are for the answer to the client.
+    Pass { ticket: Option<String>, fields: HeaderMap },
+    /// The client gets this instead.
+    Deny(Response<Body>),
+}
+
+/// Decides the request of a client that a gateway saw at this address.
+pub(crate) async fn answer(
+    shared: &Shared,
+    client: IpAddr,
+    headers: &HeaderMap,
+    forwarded: Forwarded<'_>,
+) -> Answer {
+    let (live, policy) = (shared.live.load_full(), shared.engine.policy());
+    let seen = Seen::forwarded(&policy.identity, &live.identity, client, headers, forwarded);
     let Some(decision) = shared.check(&seen.request(shared.now())) else {
         return match live.on_error {
-            OnError::Open => pass(),
-            OnError::Closed => answer::problem(
+            OnError::Open => Answer::Pass { ticket: None, fields: HeaderMap::new() },
+            OnError::Closed => Answer::Deny(answer::problem(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The request can't be decided now; try again.",
-            ),
+            )),
         };
     };
     if decision.denies() {
-        return answer::denial(&policy, &decision);
+        return Answer::Deny(answer::denial(&policy, &decision));
     }
     if !decision.wait.is_zero() {
         tokio::time::sleep(decision.wait).await;
     }
-    let mut response = pass();
-    if let Ok(ticket) = HeaderValue::from_str(&decision.ticket.to_string()) {
-        response.headers_mut().insert(TICKET, ticket);
-    }
+    let mut fields = HeaderMap::new();
     if decision.allowed {
-        answer::annotate(&policy, &decision, response.headers_mut());
+        answer::annotate(&policy, &decision, &mut fields);
     }
-    response
-}
-
-fn pass() -> Response<Body> {
-    Response::new(crate::body::full(String::new()))
+    Answer::Pass { ticket: Some(decision.ticket.to_string()), fields }
 }
 
 /// The last address that the gateway names, which is whom it saw, and those that this one named.
 fn client(headers: &HeaderMap) -> Option<(IpAddr, Vec<String>)> {
-    let mut hops: Vec<String> = headers
-        .get_all(X_FORWARDED_FOR)
-        .iter()
-        .flat_map(|value| value.to_str().unwrap_or("").split(','))
-        .map(|hop| hop.trim().to_owned())
-        .collect();
+    let mut hops = hops(headers);
     let last = hops.pop()?;
     Some((parse_forwarded(&last)?, hops))
+}
+
+/// The elements of `X-Forwarded-For` in the order of the wire.
+pub(crate) fn hops(headers: &HeaderMap) -> Vec<String> {
+    let fields = headers.get_all(X_FORWARDED_FOR).iter();
+    let elements = fields.flat_map(|value| value.to_str().unwrap_or("").split(','));
+    elements.map(|hop| hop.trim().to_owned()).collect()
 }
 
 /// A field as text; what is no UTF-8 is replaced, for it has to be decided all the same.

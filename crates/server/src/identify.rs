@@ -42,7 +42,8 @@ pub(crate) struct Forwarded<'a> {
     pub uri: &'a str,
     /// The addresses before the one that the gateway saw, in the order of the wire.
     pub hops: &'a [String],
-    /// The names of the request's fields in their order, separated by commas, if the gateway says.
+    /// The names of the request's fields in their order, separated by commas, if they are not those
+    /// of the headers at hand; empty when nobody knows it.
     pub names: Option<&'a str>,
 }
 
@@ -80,6 +81,7 @@ impl<'a> Seen<'a> {
         let method = Method::parse(forwarded.method.as_bytes());
         let seen = Self::of(rules, identity, (peer, addr), headers, (method, forwarded.uri));
         match forwarded.names {
+            Some("") => Self { header_shape: 0, ..seen },
             Some(names) => Self { header_shape: shape(names.split(',').map(str::trim)), ..seen },
             None => seen,
         }

@@ -20,6 +20,7 @@ mod api;
 mod background;
 mod body;
 pub mod config;
+mod envoy;
 mod forward;
 mod gateway;
 mod identify;

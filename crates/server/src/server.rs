@@ -3,6 +3,7 @@
 use crate::api;
 use crate::background::{Background, Role, Worker};
 use crate::config::{AccessLog, Listen, Resolved};
+use crate::envoy;
 use crate::gateway;
 use crate::outlook;
 use crate::proxy::Proxy;
@@ -64,6 +65,7 @@ pub struct Server {
     listeners: Vec<(TcpListener, Option<TlsAcceptor>, Listen)>,
     admin: TcpListener,
     gateway: Option<TcpListener>,
+    grpc: Option<TcpListener>,
     syslog: Vec<UdpSocket>,
     resolved: Resolved,
     reloader: Option<Arc<Reloader>>,
@@ -103,9 +105,14 @@ impl Server {
             listeners.push((bind(listen.address, "proxy").await?, tls, listen.clone()));
         }
         let admin = bind(resolved.admin.address, "admin API").await?;
-        let (mut gateway, mut syslog) = (None, Vec::new());
+        let (mut gateway, mut grpc, mut syslog) = (None, None, Vec::new());
         if let Some(config) = &resolved.gateway {
-            gateway = Some(bind(config.address, "gateways").await?);
+            if let Some(address) = config.http {
+                gateway = Some(bind(address, "gateways").await?);
+            }
+            if let Some(address) = config.grpc {
+                grpc = Some(bind(address, "gateways over gRPC").await?);
+            }
             for log in &config.access_logs {
                 if let AccessLog::Syslog(address) = *log {
                     let socket = UdpSocket::bind(address).await;
@@ -115,7 +122,7 @@ impl Server {
         }
         let reloader =
             config_path.map(|path| Arc::new(Reloader::new(path, &resolved, Arc::clone(&shared))));
-        Ok(Self { shared, listeners, admin, gateway, syslog, resolved, reloader, workers })
+        Ok(Self { shared, listeners, admin, gateway, grpc, syslog, resolved, reloader, workers })
     }
 
     /// The addresses that the proxy is bound to, in the order of the configuration.
@@ -195,6 +202,19 @@ impl Server {
         reading.extend(self.syslog.into_iter().map(|socket| {
             tokio::spawn(reports::listen(Arc::clone(&self.shared), socket, stop.clone()))
         }));
+        if let Some(listener) = self.grpc {
+            let served = envoy::serve(Arc::clone(&self.shared), listener, stop.clone());
+            let kill = kill.clone();
+            tasks.spawn(async move {
+                let result = tokio::select! {
+                    result = served => result,
+                    () = kill.cancelled() => Ok(()),
+                };
+                if let Err(error) = result {
+                    tracing::error!(%error, "the gRPC listener broke; Envoy is not answered any more");
+                }
+            });
+        }
         if let Some(listener) = self.gateway {
             let router = gateway::router(Arc::clone(&self.shared));
             let service = router.into_make_service_with_connect_info::<SocketAddr>();

@@ -342,7 +342,8 @@ fn a_gateway_may_ask_from_where_nobody_else_can() {
     for (text, expected) in [
         ("gateway: 9902", "not an address to listen on"),
         ("gateway: 0.0.0.0:9902", "none of them is trusted"),
-        ("gateway: {access_logs: []}", "listen"),
+        ("gateway: {access_logs: []}", "nowhere to ask"),
+        ("gateway: {grpc: 0.0.0.0:9904}", "none of them is trusted"),
         ("gateway: {listen: 127.0.0.1:9902, access_logs: [{syslog: 514}]}", "not an address"),
         (
             "gateway: {listen: 127.0.0.1:9902, access_logs: [{syslog: 0.0.0.0:514}]}",

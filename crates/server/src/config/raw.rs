@@ -111,7 +111,10 @@ pub(super) struct Admin {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Gateway {
-    pub listen: At<String>,
+    #[serde(default)]
+    pub listen: Option<At<String>>,
+    #[serde(default)]
+    pub grpc: Option<At<String>>,
     #[serde(default)]
     pub access_logs: Vec<At<AccessLog>>,
 }
@@ -316,7 +319,7 @@ impl From<&str> for Upstream {
 
 impl From<&str> for Gateway {
     fn from(text: &str) -> Self {
-        Self { listen: here(text), access_logs: Vec::new() }
+        Self { listen: Some(here(text)), grpc: None, access_logs: Vec::new() }
     }
 }
 

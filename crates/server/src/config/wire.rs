@@ -141,15 +141,27 @@ pub(super) fn gateway(
 ) -> Result<Option<Gateway>, ConfigError> {
     let Some(at) = raw else { return Ok(None) };
     let Short(raw) = &at.value;
-    let listen_at = place(raw.listen.referenced, at.referenced);
-    let address = socket(source, &raw.listen.value, listen_at)?;
-    if !address.ip().is_loopback() && !anybody_trusted {
+    if raw.listen.is_none() && raw.grpc.is_none() {
         return Err(source.error(
+            at.referenced,
+            "gateways have nowhere to ask",
+            "write listen: 127.0.0.1:9902 (HTTP), grpc: 127.0.0.1:9904 (Envoy), or both",
+        ));
+    }
+    let door = |written: &At<String>| {
+        let listen_at = place(written.referenced, at.referenced);
+        let address = socket(source, &written.value, listen_at)?;
+        if address.ip().is_loopback() || anybody_trusted {
+            return Ok(address);
+        }
+        Err(source.error(
             listen_at,
             format!("gateways can reach {address} from outside, and none of them is trusted"),
             "name their addresses in identity.trusted_hops, or listen on 127.0.0.1",
-        ));
-    }
+        ))
+    };
+    let http = raw.listen.as_ref().map(door).transpose()?;
+    let grpc = raw.grpc.as_ref().map(door).transpose()?;
     let log = |at: &At<raw::AccessLog>| match &at.value {
         raw::AccessLog::File(name) => Ok(AccessLog::File(files.path(name))),
         raw::AccessLog::Syslog(text) => {
@@ -165,5 +177,5 @@ pub(super) fn gateway(
         }
     };
     let access_logs = raw.access_logs.iter().map(log).collect::<Result<_, _>>()?;
-    Ok(Some(Gateway { address, access_logs }))
+    Ok(Some(Gateway { http, grpc, access_logs }))
 }

@@ -1,0 +1,174 @@
+//! The gRPC door as a client of the protocol sees it: defined answers to whatever is sent, and health.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Gate, free_port, nobody};
+use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
+use envoy_types::pb::envoy::config::core::v3::{
+    Address, HeaderMap, HeaderValue, SocketAddress, address,
+};
+use envoy_types::pb::envoy::data::accesslog::v3::{
+    HttpAccessLogEntry, HttpRequestProperties, HttpResponseProperties,
+};
+use envoy_types::pb::envoy::service::accesslog::v3::StreamAccessLogsMessage;
+use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_client::AccessLogServiceClient;
+use envoy_types::pb::envoy::service::accesslog::v3::stream_access_logs_message::{
+    HttpAccessLogEntries, LogEntries,
+};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
+use envoy_types::pb::google::protobuf::UInt32Value;
+use std::net::SocketAddr;
+use tonic::Code;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+async fn gate(rest: &str) -> (Gate, Channel) {
+    let asked = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let gate = Gate::start(nobody().await, &format!("gateway: {{grpc: '{asked}'}}\n{rest}")).await;
+    let channel = Channel::from_shared(format!("http://{asked}")).unwrap().connect().await.unwrap();
+    (gate, channel)
+}
+
+fn question(client: &str, http: HttpRequest) -> CheckRequest {
+    let socket = SocketAddress {
+        address: client.to_owned(),
+        port_specifier: Some(PortSpecifier::PortValue(1)),
+        ..SocketAddress::default()
+    };
+    let address = Address { address: Some(address::Address::SocketAddress(socket)) };
+    let attributes = AttributeContext {
+        source: Some(Peer { address: Some(address), ..Peer::default() }),
+        request: Some(Request { http: Some(http), ..Request::default() }),
+        ..AttributeContext::default()
+    };
+    CheckRequest { attributes: Some(attributes) }
+}
+
+fn get(path: &str) -> HttpRequest {
+    HttpRequest { method: "GET".into(), path: path.into(), ..HttpRequest::default() }
+}
+
+/// The ticket of an answer that lets pass.
+fn ticket(answer: &CheckResponse) -> Option<String> {
+    match answer.http_response.as_ref()? {
+        HttpResponse::OkResponse(pass) => {
+            let header = pass.headers.first()?.header.as_ref()?;
+            assert_eq!(header.key, "x-tidegate-ticket");
+            Some(header.value.clone())
+        }
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn every_question_has_an_answer() {
+    let (gate, channel) = gate("rules: [{name: two, limit: 2/min}]").await;
+    let mut asks = AuthorizationClient::new(channel.clone()).max_encoding_message_size(64 << 20);
+    for question in [
+        CheckRequest::default(),
+        question("not an address", get("/")),
+        CheckRequest { attributes: Some(AttributeContext::default()) },
+        CheckRequest {
+            attributes: question("203.0.113.1", get("/"))
+                .attributes
+                .map(|attributes| AttributeContext { request: None, ..attributes }),
+        },
+    ] {
+        let refused = asks.check(question).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+        assert!(refused.message().contains("attributes."), "{refused}");
+    }
+    // What is no text, no field or no path is decided all the same.
+    let raw = |key: &str, raw: &[u8]| HeaderValue {
+        key: key.into(),
+        raw_value: raw.to_vec(),
+        ..HeaderValue::default()
+    };
+    let headers = vec![
+        raw(":path", b"/"),
+        raw("user-agent", b"\xff\xfe"),
+        raw("bad name", b"x"),
+        raw("cookie", b"a\nb"),
+        raw("x-long", &vec![b'a'; 1 << 20]),
+        raw("x-forwarded-for", b"6.6.6.6, \xff"),
+    ];
+    let header_map = Some(HeaderMap { headers });
+    for http in [HttpRequest::default(), HttpRequest { header_map, ..get("\u{fffd}") }] {
+        let answer = asks.check(question("203.0.113.2", http)).await.unwrap().into_inner();
+        assert_eq!(ticket(&answer).unwrap().len(), 66);
+    }
+    // The third of one client is too many.
+    let third = asks.check(question("203.0.113.2", get("/"))).await.unwrap().into_inner();
+    assert_eq!(third.status.unwrap().code, Code::ResourceExhausted as i32);
+    let Some(HttpResponse::DeniedResponse(denied)) = third.http_response else { panic!() };
+    assert_eq!(denied.status.unwrap().code, 429);
+    assert!(denied.body.contains("quota"), "{}", denied.body);
+    let named = |name: &str| {
+        denied.headers.iter().any(|option| option.header.as_ref().is_some_and(|h| h.key == name))
+    };
+    assert!(named("retry-after") && named("ratelimit") && named("content-type"));
+    // Too large is refused, and the connection goes on.
+    let large = HttpRequest { body: "a".repeat(5 << 20), ..get("/") };
+    assert_eq!(
+        asks.check(question("203.0.113.3", large)).await.unwrap_err().code(),
+        Code::OutOfRange
+    );
+    assert!(asks.check(question("203.0.113.3", get("/"))).await.is_ok());
+    let mut health = HealthClient::new(channel);
+    for service in ["", "envoy.service.auth.v3.Authorization"] {
+        let asked = HealthCheckRequest { service: service.into() };
+        assert_eq!(health.check(asked).await.unwrap().into_inner().status, 1, "{service}");
+    }
+    gate.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_stream_tells_is_learned_and_the_rest_counted() {
+    let (gate, channel) = gate("").await;
+    let mut asks = AuthorizationClient::new(channel.clone());
+    let answer = asks.check(question("203.0.113.9", get("/"))).await.unwrap().into_inner();
+    let ticket = ticket(&answer).unwrap();
+    let entry = |ticket: Option<&str>, status: Option<u32>| {
+        let fields = ticket.map(|ticket| ("x-tidegate-ticket".to_owned(), ticket.to_owned()));
+        HttpAccessLogEntry {
+            request: Some(HttpRequestProperties {
+                request_headers: fields.into_iter().collect(),
+                ..HttpRequestProperties::default()
+            }),
+            response: Some(HttpResponseProperties {
+                response_code: status.map(|value| UInt32Value { value }),
+                ..HttpResponseProperties::default()
+            }),
+            ..HttpAccessLogEntry::default()
+        }
+    };
+    let log_entry = vec![
+        entry(Some(&ticket), Some(200)),
+        entry(None, Some(200)),
+        entry(Some("zz"), Some(200)),
+        entry(Some(&ticket), None),
+        entry(Some(&ticket), Some(0)),
+        entry(Some(&ticket), Some(99_999)),
+    ];
+    let logs = Some(LogEntries::HttpLogs(HttpAccessLogEntries { log_entry }));
+    let messages = vec![
+        StreamAccessLogsMessage::default(),
+        StreamAccessLogsMessage { log_entries: logs, ..StreamAccessLogsMessage::default() },
+    ];
+    let mut streams = AccessLogServiceClient::new(channel);
+    streams.stream_access_logs(futures_util::stream::iter(messages)).await.unwrap();
+    let (_, text) = gate.admin_text("GET", "/metrics", "", None).await;
+    for (read, count) in
+        [("learned", 1), ("without_ticket", 1), ("unreadable", 1), ("unanswered", 3)]
+    {
+        let line = format!("tidegate_access_log_lines_total{{read=\"{read}\"}} {count}");
+        assert!(text.lines().any(|l| l == line), "{line} not in {text}");
+    }
+    assert!(text.contains("tidegate_outcomes_total 1\n"));
+    gate.stop().await;
+}
