@@ -10,6 +10,11 @@
 //! | `body` | bodies that stream through, and outcomes reported at their end |
 //! | `slow` | clients that take nothing of what is sent to them |
 //! | `answer` | denials and errors as problem documents |
+//! | `gateway` | gateways that ask about each request over HTTP |
+//! | `envoy` | Envoy, over gRPC: its questions and its access log |
+//! | `reports` | what became of requests, from access logs that are followed or come by syslog |
+//! | [`layer`] | the same decisions inside of a Rust service, as a tower layer |
+//! | `outlook` | what the site's rate should be, made anew each hour |
 //! | `background` | models that are asked in the background: challengers and advisors |
 //! | `kserve` | a remote model, by the KServe v2 protocol |
 //! | `api` | decisions for a gateway, health, metrics, clients |
@@ -25,6 +30,7 @@ mod forward;
 mod gateway;
 mod identify;
 mod kserve;
+pub mod layer;
 mod metrics;
 mod outlook;
 mod proxy;

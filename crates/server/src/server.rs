@@ -309,7 +309,7 @@ pub fn stop_signal() -> Result<impl Future<Output = ()>, ServeError> {
 
 /// The model in the binary; without it the static limits alone are left, which is better than
 /// nothing.
-fn embedded_model() -> Option<AnyModel> {
+pub(crate) fn embedded_model() -> Option<AnyModel> {
     Engine::default_model()
         .map_err(|e| tracing::error!(error = %e, "the embedded model can't be used: static limits alone"))
         .ok()

@@ -217,9 +217,19 @@ impl Resolved {
     pub fn default_for_proxy(upstream: &str, listen: SocketAddr) -> Result<Self, ConfigError> {
         // The same road as a file, so that defaults can't differ between the two.
         let quoted = upstream.replace('\\', "\\\\").replace('"', "\\\"");
-        let text = format!("listen: \"{listen}\"\nupstream: \"{quoted}\"\n");
-        let path = Path::new("command line");
-        let source = error::Source { path, text: &text };
+        Self::of(&format!("listen: \"{listen}\"\nupstream: \"{quoted}\"\n"))
+    }
+
+    /// The defaults, without a proxy.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn defaults() -> Result<Self, ConfigError> {
+        Self::of("")
+    }
+
+    fn of(text: &str) -> Result<Self, ConfigError> {
+        let source = error::Source { path: Path::new("command line"), text };
         let mut resolved = resolve::resolve(&source, &source.parse()?)?;
         resolved.files.clear();
         Ok(resolved)
