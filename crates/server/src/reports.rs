@@ -125,7 +125,8 @@ pub(crate) async fn listen(shared: Arc<Shared>, socket: UdpSocket, stop: Cancell
 /// Follows a file until told to stop; lines that stood in it before are passed over.
 pub(crate) async fn follow(shared: Arc<Shared>, path: PathBuf, stop: CancellationToken) {
     let mut follower = Follower::new(path);
-    loop {
+    // Also while lines come without end.
+    while !stop.is_cancelled() {
         let work = tokio::task::spawn_blocking(move || {
             let mut lines = Vec::new();
             follower.lines(&mut lines);
@@ -304,6 +305,28 @@ mod tests {
             assert_eq!(read(&format!("{ticket}{rest}")), Line::Unreadable, "{rest}");
         }
         assert_eq!(read(&format!("{{\"a\": \"{ticket}\"}}")), Line::Unreadable);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_line_holds_is_read(line in "\\PC{0,300}", status in 0u32..2000) {
+            let _ = read(&line);
+            let ticket = a_ticket_as_text();
+            let spaced = line.replace(['{', '"'], " ");
+            let told = read(&format!("{spaced} {ticket} {status} 7 0.1"));
+            let known = matches!(told, Line::Report(..));
+            proptest::prop_assert_eq!(known, (100..1000).contains(&status), "{:?}", told);
+            let json = serde_json::json!({"note": line, "t": ticket, "status": status});
+            let known = matches!(read(&json.to_string()), Line::Report(..));
+            proptest::prop_assert_eq!(known, (100..1000).contains(&status));
+        }
+    }
+
+    /// One for all cases: an engine is costly to make.
+    fn a_ticket_as_text() -> &'static str {
+        static TICKET: std::sync::LazyLock<String> =
+            std::sync::LazyLock::new(|| a_ticket().to_string());
+        &TICKET
     }
 
     fn taken(follower: &mut Follower) -> Vec<String> {
