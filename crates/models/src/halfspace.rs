@@ -14,6 +14,7 @@
 //! or not: group features are for those. What is odd need not be abuse. Half of the trees' cuts say
 //! nothing of the feature in which a vector is odd, so an oddity in one feature alone is seen late.
 
+use crate::data::mix;
 use crate::tail::Tail;
 use tidegate_behavior::schema::{Features, index};
 
@@ -207,16 +208,14 @@ fn bounded(value: f32) -> f32 {
     if value.is_nan() { 0.0 } else { value.clamp(-1e9, 1e9) }
 }
 
-/// Splitmix64.
+/// A seeded sequence.
 struct Draw(u64);
 
 impl Draw {
     fn bits(&mut self) -> u64 {
+        let bits = mix(self.0);
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        bits
     }
 
     #[allow(clippy::cast_precision_loss)]

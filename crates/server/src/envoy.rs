@@ -4,9 +4,9 @@
 //! The answer adds the ticket to the request that goes upstream, where the access log finds it: the
 //! logger has to be told to send the field `x-tidegate-ticket`.
 
-use crate::gateway::{Answer, TICKET, answer, hops, may_ask};
-use crate::identify::Forwarded;
-use crate::shared::Shared;
+use crate::gateway::{TICKET, answer, may_ask};
+use crate::identify::{Forwarded, hops};
+use crate::shared::{Shared, Verdict};
 use envoy_types::pb::envoy::config::core::v3::{
     HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption, address::Address,
 };
@@ -113,7 +113,7 @@ impl Authorization for Envoy {
 impl Envoy {
     async fn decide(&self, client: IpAddr, http: HttpRequest) -> CheckResponse {
         let (headers, names) = read(&http);
-        let hops = hops(&headers);
+        let hops: Vec<&str> = hops(&headers).collect();
         let forwarded = Forwarded {
             method: &http.method,
             uri: &http.path,
@@ -122,8 +122,8 @@ impl Envoy {
             names: Some(&names),
         };
         match answer(&self.shared, client, &headers, forwarded).await {
-            Answer::Pass { ticket, fields } => {
-                let ticket = ticket.map(|ticket| option(TICKET.as_str(), ticket));
+            Verdict::Pass { ticket, fields, .. } => {
+                let ticket = ticket.map(|ticket| option(TICKET.as_str(), ticket.to_string()));
                 let pass = OkHttpResponse {
                     headers: ticket.into_iter().collect(),
                     response_headers_to_add: options(&fields),
@@ -131,7 +131,7 @@ impl Envoy {
                 };
                 reply(Code::Ok, HttpResponse::OkResponse(pass))
             }
-            Answer::Deny(response) => {
+            Verdict::Deny(response) => {
                 let (head, body) = response.into_parts();
                 let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
                 let denied = DeniedHttpResponse {

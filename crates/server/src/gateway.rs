@@ -10,8 +10,8 @@
 
 use crate::answer;
 use crate::body::Body;
-use crate::identify::{Forwarded, Seen, X_FORWARDED_FOR};
-use crate::shared::Shared;
+use crate::identify::{Forwarded, Seen, hops};
+use crate::shared::{Shared, Verdict};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use http::header::{HeaderName, HeaderValue};
@@ -19,7 +19,6 @@ use http::{HeaderMap, Response, StatusCode};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tidegate_behavior::address::{canonical, parse_forwarded};
-use tidegate_engine::policy::OnError;
 
 /// Where the ticket of a request that passes stands.
 pub(crate) const TICKET: HeaderName = HeaderName::from_static("x-tidegate-ticket");
@@ -64,11 +63,13 @@ async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -
     let names = lossy(&head.headers, &NAMES);
     let forwarded = Forwarded { method: &method, uri: &uri, hops: &hops, names: names.as_deref() };
     match answer(shared, client, &head.headers, forwarded).await {
-        Answer::Deny(response) => response,
-        Answer::Pass { ticket, fields } => {
+        Verdict::Deny(response) => response,
+        Verdict::Pass { ticket, fields, .. } => {
             let mut response = Response::new(crate::body::full(String::new()));
             *response.headers_mut() = fields;
-            if let Some(Ok(ticket)) = ticket.map(|ticket| HeaderValue::from_str(&ticket)) {
+            if let Some(Ok(ticket)) =
+                ticket.map(|ticket| HeaderValue::from_str(&ticket.to_string()))
+            {
                 response.headers_mut().insert(TICKET, ticket);
             }
             response
@@ -81,57 +82,29 @@ pub(crate) fn may_ask(shared: &Shared, gateway: IpAddr) -> bool {
     gateway.is_loopback() || shared.engine.policy().identity.trusted.get(gateway).is_some()
 }
 
-/// What a gateway is told.
-pub(crate) enum Answer {
-    /// The request passes; the fields are for the answer to the client.
-    Pass { ticket: Option<String>, fields: HeaderMap },
-    /// The client gets this instead.
-    Deny(Response<Body>),
-}
-
-/// Decides the request of a client that a gateway saw at this address.
+/// Decides the request of a client that a gateway saw at this address; returns when it may pass.
 pub(crate) async fn answer(
     shared: &Shared,
     client: IpAddr,
     headers: &HeaderMap,
     forwarded: Forwarded<'_>,
-) -> Answer {
+) -> Verdict {
     let (live, policy) = (shared.live.load_full(), shared.engine.policy());
     let seen = Seen::forwarded(&policy.identity, &live.identity, client, headers, forwarded);
-    let Some(decision) = shared.check(&seen.request(shared.now())) else {
-        return match live.on_error {
-            OnError::Open => Answer::Pass { ticket: None, fields: HeaderMap::new() },
-            OnError::Closed => Answer::Deny(answer::problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The request can't be decided now; try again.",
-            )),
-        };
-    };
-    if decision.denies() {
-        return Answer::Deny(answer::denial(&policy, &decision));
+    let verdict = shared.verdict(&live, &policy, &seen);
+    if let Verdict::Pass { wait, .. } = &verdict
+        && !wait.is_zero()
+    {
+        tokio::time::sleep(*wait).await;
     }
-    if !decision.wait.is_zero() {
-        tokio::time::sleep(decision.wait).await;
-    }
-    let mut fields = HeaderMap::new();
-    if decision.allowed {
-        answer::annotate(&policy, &decision, &mut fields);
-    }
-    Answer::Pass { ticket: Some(decision.ticket.to_string()), fields }
+    verdict
 }
 
 /// The last address that the gateway names, which is whom it saw, and those that this one named.
-fn client(headers: &HeaderMap) -> Option<(IpAddr, Vec<String>)> {
-    let mut hops = hops(headers);
+fn client(headers: &HeaderMap) -> Option<(IpAddr, Vec<&str>)> {
+    let mut hops: Vec<&str> = hops(headers).collect();
     let last = hops.pop()?;
-    Some((parse_forwarded(&last)?, hops))
-}
-
-/// The elements of `X-Forwarded-For` in the order of the wire.
-pub(crate) fn hops(headers: &HeaderMap) -> Vec<String> {
-    let fields = headers.get_all(X_FORWARDED_FOR).iter();
-    let elements = fields.flat_map(|value| value.to_str().unwrap_or("").split(','));
-    elements.map(|hop| hop.trim().to_owned()).collect()
+    Some((parse_forwarded(last)?, hops))
 }
 
 /// A field as text; what is no UTF-8 is replaced, for it has to be decided all the same.
@@ -142,6 +115,7 @@ fn lossy(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identify::X_FORWARDED_FOR;
 
     #[test]
     fn the_gateway_names_whom_it_saw_last() {

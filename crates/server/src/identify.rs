@@ -41,7 +41,7 @@ pub(crate) struct Forwarded<'a> {
     pub method: &'a str,
     pub uri: &'a str,
     /// The addresses before the one that the gateway saw, in the order of the wire.
-    pub hops: &'a [String],
+    pub hops: &'a [&'a str],
     /// The names of the request's fields in their order, separated by commas, if they are not those
     /// of the headers at hand; empty when nobody knows it.
     pub names: Option<&'a str>,
@@ -57,13 +57,7 @@ impl<'a> Seen<'a> {
         peer: IpAddr,
         head: &'a Parts,
     ) -> Self {
-        let hops: Vec<&str> = head
-            .headers
-            .get_all(X_FORWARDED_FOR)
-            .iter()
-            .flat_map(|value| value.to_str().unwrap_or("").split(','))
-            .collect();
-        let addr = rules.client_address(peer, hops.into_iter());
+        let addr = rules.client_address(peer, hops(&head.headers));
         let uri = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let method = Method::parse(head.method.as_str().as_bytes());
         Self::of(rules, identity, (peer, addr), &head.headers, (method, uri))
@@ -77,7 +71,7 @@ impl<'a> Seen<'a> {
         headers: &'a HeaderMap,
         forwarded: Forwarded<'a>,
     ) -> Self {
-        let addr = rules.client_address(peer, forwarded.hops.iter().map(String::as_str));
+        let addr = rules.client_address(peer, forwarded.hops.iter().copied());
         let method = Method::parse(forwarded.method.as_bytes());
         let seen = Self::of(rules, identity, (peer, addr), headers, (method, forwarded.uri));
         match forwarded.names {
@@ -128,6 +122,12 @@ impl<'a> Seen<'a> {
             payload: self.payload,
         }
     }
+}
+
+/// The elements of `X-Forwarded-For` in the order of the wire.
+pub(crate) fn hops(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
+    let fields = headers.get_all(X_FORWARDED_FOR).into_iter();
+    fields.flat_map(|value| value.to_str().unwrap_or("").split(',')).map(str::trim)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

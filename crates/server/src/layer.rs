@@ -1,15 +1,14 @@
 //! A tower layer: decides before the handler, and learns from its response.
 
-use crate::answer;
 use crate::body::Pending;
 use crate::config::{self, ConfigError, Resolved};
 use crate::identify::Seen;
 use crate::server::embedded_model;
-use crate::shared::{Live, Shared};
+use crate::shared::{Live, Shared, Verdict};
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Collected, Full};
 use pin_project_lite::pin_project;
@@ -20,8 +19,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
-use tidegate_engine::policy::OnError;
 use tidegate_engine::{Engine, Setup};
 use tower_service::Service;
 
@@ -132,39 +129,13 @@ impl Layer {
     fn decide(&self, head: &Parts) -> Verdict {
         let (live, policy) = (self.shared.live.load_full(), self.shared.engine.policy());
         let seen = Seen::new(&policy.identity, &live.identity, self.peer(head), head);
-        let Some(decision) = self.shared.check(&seen.request(self.shared.now())) else {
-            let detail = "The request can't be decided now; try again.";
-            return match live.on_error {
-                OnError::Closed => {
-                    Verdict::Deny(answer::problem(StatusCode::SERVICE_UNAVAILABLE, detail))
-                }
-                OnError::Open => Verdict::Pass {
-                    pending: Pending::new(Arc::clone(&self.shared), None),
-                    wait: Duration::ZERO,
-                    fields: http::HeaderMap::new(),
-                },
-            };
-        };
-        if decision.denies() {
-            return Verdict::Deny(answer::denial(&policy, &decision));
-        }
-        let mut fields = http::HeaderMap::new();
-        if decision.allowed {
-            answer::annotate(&policy, &decision, &mut fields);
-        }
-        let pending = Pending::new(Arc::clone(&self.shared), Some(decision.ticket));
-        Verdict::Pass { pending, wait: decision.wait, fields }
+        self.shared.verdict(&live, &policy, &seen)
     }
 }
 
 /// What axum knows of the connection.
 fn connected(head: &Parts) -> Option<IpAddr> {
     head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(addr)| addr.ip())
-}
-
-enum Verdict {
-    Pass { pending: Pending, wait: Duration, fields: http::HeaderMap<HeaderValue> },
-    Deny(Response<crate::body::Body>),
 }
 
 impl<S> tower_layer::Layer<S> for Layer {
@@ -198,14 +169,20 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
-        let verdict = self.layer.decide(&head);
+        let passed = match self.layer.decide(&head) {
+            Verdict::Deny(response) => Err(response),
+            // From here on, so that a future that nobody polls gives back what it holds.
+            Verdict::Pass { ticket, wait, fields } => {
+                Ok((Pending::new(Arc::clone(&self.layer.shared), ticket), wait, fields))
+            }
+        };
         // The one that was asked whether it is ready is the one to call.
         let another = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, another);
         Box::pin(async move {
-            let (mut pending, wait, fields) = match verdict {
-                Verdict::Pass { pending, wait, fields } => (pending, wait, fields),
-                Verdict::Deny(response) => {
+            let (mut pending, wait, fields) = match passed {
+                Ok(passed) => passed,
+                Err(response) => {
                     let (head, body) = response.into_parts();
                     let body = body.collect().await.map(Collected::to_bytes);
                     let kind = Kind::Denied { body: Full::new(body.unwrap_or_default()) };

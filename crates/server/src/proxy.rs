@@ -5,7 +5,7 @@ use crate::body::{Body, Pending, Progress, RequestBody, ResponseBody};
 use crate::forward::{self, Hop};
 use crate::identify::Seen;
 use crate::server::Slot;
-use crate::shared::{Live, Shared};
+use crate::shared::{Live, Shared, Verdict};
 use crate::slow::Taker;
 use crate::upstream::{self, Upstream};
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
@@ -19,8 +19,6 @@ use hyper_util::rt::TokioIo;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_engine::Decision;
-use tidegate_engine::policy::OnError;
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -58,40 +56,17 @@ impl Proxy {
         let (head, body) = request.into_parts();
         let seen = Seen::new(&policy.identity, &live.identity, self.peer, &head);
         let hop = Hop { peer: self.peer, tls: self.tls, trusted: seen.trusted };
-        let decision = self.shared.check(&seen.request(self.shared.now()));
-        let Some(decision) = decision else {
-            return match live.on_error {
-                OnError::Closed => answer::problem(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "The request can't be decided now; try again.",
-                ),
-                OnError::Open => {
-                    let pending = Pending::new(Arc::clone(&self.shared), None);
-                    self.pass_on(&live, head, body, hop, pending).await
-                }
-            };
+        let (ticket, wait, fields) = match self.shared.verdict(&live, &policy, &seen) {
+            Verdict::Deny(response) => return response,
+            Verdict::Pass { ticket, wait, fields } => (ticket, wait, fields),
         };
-        if decision.denies() {
-            return answer::denial(&policy, &decision);
-        }
-        let pending = Pending::new(Arc::clone(&self.shared), Some(decision.ticket));
-        if !decision.wait.is_zero() {
-            tokio::time::sleep(decision.wait).await;
+        let pending = Pending::new(Arc::clone(&self.shared), ticket);
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
         }
         let mut response = self.pass_on(&live, head, body, hop, pending).await;
-        self.annotate(&decision, &policy, &mut response);
+        response.headers_mut().extend(fields);
         response
-    }
-
-    fn annotate(
-        &self,
-        decision: &Decision,
-        policy: &tidegate_engine::Policy,
-        response: &mut Response<Body>,
-    ) {
-        if decision.allowed {
-            answer::annotate(policy, decision, response.headers_mut());
-        }
     }
 
     async fn pass_on(

@@ -25,7 +25,6 @@ const PATIENCE: u32 = 10;
 const MOST_LINE: usize = 1 << 16;
 /// So much is read at once.
 const PIECE: usize = 1 << 16;
-const TICKET_DIGITS: usize = 66;
 
 /// What one line says.
 #[derive(Debug, PartialEq)]
@@ -47,13 +46,11 @@ pub(crate) fn read(line: &str) -> Line {
     }
 }
 
-fn ticket(text: &str) -> Option<Ticket> {
-    (text.len() == TICKET_DIGITS).then(|| text.parse().ok()).flatten()
-}
-
 fn read_text(line: &str) -> Line {
     let mut fields = line.split_ascii_whitespace().map(|field| field.trim_matches('"'));
-    let Some(ticket) = fields.by_ref().find_map(ticket) else { return Line::Other };
+    let Some(ticket) = fields.by_ref().find_map(|field| field.parse().ok()) else {
+        return Line::Other;
+    };
     let status = fields.next().and_then(|field| field.parse().ok());
     let bytes = fields.next().and_then(|field| field.parse().ok()).unwrap_or(0);
     let seconds = fields.next().and_then(|field| field.parse().ok());
@@ -79,7 +76,7 @@ fn read_json(value: &Value) -> Line {
 /// Headers may be lists, and stand where a gateway puts them.
 fn find_ticket(value: &Value) -> Option<Ticket> {
     match value {
-        Value::String(text) => ticket(text),
+        Value::String(text) => text.parse().ok(),
         Value::Array(values) => values.iter().find_map(find_ticket),
         Value::Object(fields) => fields.values().find_map(find_ticket),
         _ => None,

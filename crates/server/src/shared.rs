@@ -1,19 +1,32 @@
 //! What every connection, the API and the reloader share.
 
+use crate::answer;
 use crate::background::Background;
+use crate::body::Body;
 use crate::config::Resolved;
-use crate::identify::Identity;
+use crate::identify::{Identity, Seen};
 use crate::metrics::Metrics;
 use crate::outlook::Outlook;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
+use http::{HeaderMap, Response, StatusCode};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use tidegate_behavior::{Outcome, Request};
-use tidegate_engine::policy::OnError;
+use tidegate_engine::policy::{OnError, Policy};
 use tidegate_engine::{Decision, Engine, Ticket};
 use tidegate_limiter::{Clock, SystemClock, Timestamp};
+
+/// What is to be done with a request.
+pub(crate) enum Verdict {
+    /// It passes after this wait; the fields are for the answer to the client. Without a ticket it
+    /// passes because deciding failed.
+    Pass { ticket: Option<Ticket>, wait: Duration, fields: HeaderMap },
+    /// The client gets this instead.
+    Deny(Response<Body>),
+}
 
 /// The parts of the wire that a reload replaces.
 pub(crate) struct Live {
@@ -67,6 +80,29 @@ impl Shared {
             self.background.iter().for_each(|model| model.offer(decision));
         }
         decision
+    }
+
+    /// Decides a request and says what is to be done with it, whatever the door it came by.
+    pub(crate) fn verdict(&self, live: &Live, policy: &Policy, seen: &Seen<'_>) -> Verdict {
+        let Some(decision) = self.check(&seen.request(self.now())) else {
+            return match live.on_error {
+                OnError::Open => {
+                    Verdict::Pass { ticket: None, wait: Duration::ZERO, fields: HeaderMap::new() }
+                }
+                OnError::Closed => Verdict::Deny(answer::problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The request can't be decided now; try again.",
+                )),
+            };
+        };
+        if decision.denies() {
+            return Verdict::Deny(answer::denial(policy, &decision));
+        }
+        let mut fields = HeaderMap::new();
+        if decision.allowed {
+            answer::annotate(policy, &decision, &mut fields);
+        }
+        Verdict::Pass { ticket: Some(decision.ticket), wait: decision.wait, fields }
     }
 
     /// Takes in what became of a request that was passed on.
