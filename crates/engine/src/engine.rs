@@ -111,8 +111,10 @@ impl Engine {
     }
 
     /// Publishes another policy; the state of every client is kept.
-    pub fn reload(&self, policy: Policy) {
-        let model = self.current.load().model.clone();
+    pub fn reload(&self, mut policy: Policy) {
+        let before = self.current.load();
+        policy.domains.inherit(&before.policy.domains);
+        let model = before.model.clone();
         let next = Snapshot::new(Arc::new(policy), model, &self.keys);
         self.current.store(Arc::new(next));
     }

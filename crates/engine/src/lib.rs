@@ -9,6 +9,8 @@ mod client;
 mod conformance;
 pub mod crawlers;
 pub mod decision;
+pub mod descriptors;
+pub mod domains;
 mod engine;
 mod guests;
 mod oddity;

@@ -3,6 +3,7 @@
 //! A policy is immutable. The engine holds one behind an atomic pointer; a reload swaps the pointer
 //! and the next request is decided by the new one, with the state of every client kept.
 
+use crate::domains::Domains;
 use crate::pattern::PathPattern;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -192,6 +193,8 @@ pub struct Policy {
     /// What lists say of addresses: −1 good, 0 unknown, 1 hosting or proxy, 2 hostile. By default
     /// the crawlers whose operators publish their ranges are good.
     pub reputation: AddressMap<i8>,
+    /// Limits by descriptor, for gateways that ask by names of their own.
+    pub domains: Domains,
 }
 
 /// Most static rules that one request is held against: so many states are locked together. Of
@@ -210,6 +213,7 @@ impl Policy {
             addresses: AddressMap::default(),
             overrides: HashMap::new(),
             reputation: crate::crawlers::published(),
+            domains: Domains::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::policy::{Listing, Override, Policy, Scope};
 use crate::standing::Ladder;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ mod space {
     pub(super) const RULE: u8 = 5;
     pub(super) const NOBODY: u8 = 6;
     pub(super) const TREES: u8 = 7;
+    pub(super) const DESCRIPTOR: u8 = 8;
 }
 
 /// Where random cuts come from: whoever does not know the secret cannot tell them.
@@ -87,6 +89,34 @@ impl Snapshot {
             (None, None) => (keys.key(space::NOBODY, b""), Name::Nobody),
         };
         Identity { client, name, network, address }
+    }
+
+    /// The key of the client at this address.
+    pub(crate) fn address_key(&self, address: IpAddr, keys: &KeyHasher) -> Key {
+        address_key(keys, space::ADDRESS, self.policy.identity.client_prefix(address))
+    }
+
+    /// The key of the client with this credential.
+    pub(crate) fn credential_key(&self, credential: &str, keys: &KeyHasher) -> Key {
+        keys.key(space::CREDENTIAL, credential.as_bytes())
+    }
+
+    /// The key of what a descriptor of this domain counts.
+    pub(crate) fn descriptor_key<'a>(
+        &self,
+        domain: &str,
+        entries: impl Iterator<Item = (&'a str, &'a str)>,
+        keys: &KeyHasher,
+    ) -> Key {
+        let mut name: SmallVec<[u8; 256]> = SmallVec::new();
+        let mut add = |part: &str| {
+            // With their lengths no two lists of words are one.
+            name.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            name.extend_from_slice(part.as_bytes());
+        };
+        add(domain);
+        entries.for_each(|(key, value)| [key, value].into_iter().for_each(&mut add));
+        keys.key(space::DESCRIPTOR, &name)
     }
 
     pub(crate) fn listing(&self, request: &Request<'_>) -> Option<Listing> {

@@ -115,7 +115,12 @@ impl Ladder {
     /// The ladder of these tiers; its rungs rise by equal factors from new to trusted.
     #[must_use]
     pub(crate) fn new(tiers: &Tiers) -> Self {
-        let per_minute = |quota: &Quota| quota.cells_per_second() * 60.0;
+        // In the period of the new tier: a few cells an hour are no whole number of them a minute.
+        let period = tiers.new.period();
+        let cells = |quota: &Quota| quota.cells_per_second() * period.as_secs_f64();
+        let quota = |cells: NonZeroU32, burst: NonZeroU32| {
+            Quota::new(cells.get(), period, burst.get()).unwrap_or(tiers.new)
+        };
         let between = |from: f64, to: f64, step: usize| {
             #[allow(clippy::cast_precision_loss)]
             let share = step as f64 / (RUNGS - 1) as f64;
@@ -128,16 +133,24 @@ impl Ladder {
         let rungs = std::array::from_fn(|step| match step {
             0 => *new,
             _ if step == RUNGS - 1 => *trusted,
-            _ => Quota::per_minute(between(per_minute(new), per_minute(trusted), step)).with_burst(
+            _ => quota(
+                between(cells(new), cells(trusted), step),
                 between(f64::from(new.burst().get()), f64::from(trusted.burst().get()), step),
             ),
         });
         // Half of the way, in factors, from throttled to new.
         let throttled = &tiers.throttled;
         let middle = |low: f64, high: f64| between(low, high, (RUNGS - 1) / 2);
-        let degraded = Quota::per_minute(middle(per_minute(throttled), per_minute(new)))
-            .with_burst(middle(throttled.burst().get().into(), new.burst().get().into()));
+        let degraded = quota(
+            middle(cells(throttled), cells(new)),
+            middle(throttled.burst().get().into(), new.burst().get().into()),
+        );
         Self { rungs, degraded, throttled: tiers.throttled, risky: tiers.risky }
+    }
+
+    /// The quota of a client that comes out of a block.
+    pub(crate) const fn risky(&self) -> &Quota {
+        &self.risky
     }
 
     /// The quota at this share of the way from new (0) to trusted (1).
@@ -272,6 +285,13 @@ impl Standing {
         }
         self.action = Action::Degrade;
         Limited::To(&ladder.degraded)
+    }
+
+    /// Ends a block whose time is over, as the next request would.
+    pub(crate) fn lapse(&mut self, now: Timestamp) {
+        if self.action == Action::Block && self.blocked_for(now) == 0 {
+            self.action = Action::Throttle;
+        }
     }
 
     /// Seconds until the block ends; 0 when there is none.

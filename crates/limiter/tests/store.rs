@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
+use tidegate_limiter::store::MAX_KEYS;
 use tidegate_limiter::{Bucket, Cost, Entry, Key, Quota, Store, Timestamp};
 
 #[derive(Debug, Default)]
@@ -109,7 +110,11 @@ fn with_all_gives_each_distinct_key_once_in_the_order_asked() {
         for (i, key) in [7, 3, 1, 9, 8, 2].into_iter().enumerate() {
             assert_eq!(hits(key), Some(i as u32), "key {key} in round {round}");
         }
-        assert!(store.len() <= 9);
+        // A store is never smaller than what is locked at once, and one entry more.
+        assert!(store.len() <= MAX_KEYS + 1);
+        let most: Vec<Key> = (0..MAX_KEYS as u64).map(|k| Key(k * 7 + round)).collect();
+        assert_eq!(store.with_all(&most, NOW, |clients| clients.len()), MAX_KEYS);
+        assert!(store.len() <= MAX_KEYS + 1);
     }
 }
 

@@ -1,23 +1,16 @@
-//! Envoy over gRPC: it asks about each request (`envoy.service.auth.v3`) and streams its access log
-//! (`envoy.service.accesslog.v3`), by which it tells what came of them.
+//! Envoy over gRPC: it asks about each request (`envoy.service.auth.v3`).
 //!
-//! The answer adds the ticket to the request that goes upstream, where the access log finds it: the
+//! What came of them its access log tells (`streamed.rs`). The answer adds the ticket to the request that goes upstream, where the access log finds it: the
 //! logger has to be told to send the field `x-tidegate-ticket`.
 
 use crate::gateway::{TICKET, answer, may_ask};
 use crate::identify::{Forwarded, hops};
 use crate::shared::{Shared, Verdict};
+use crate::streamed::address;
 use envoy_types::pb::envoy::config::core::v3::{
-    HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption, address::Address,
+    HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption,
 };
-use envoy_types::pb::envoy::data::accesslog::v3::HttpAccessLogEntry;
-use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_server::{
-    AccessLogService, AccessLogServiceServer,
-};
-use envoy_types::pb::envoy::service::accesslog::v3::stream_access_logs_message::LogEntries;
-use envoy_types::pb::envoy::service::accesslog::v3::{
-    StreamAccessLogsMessage, StreamAccessLogsResponse,
-};
+use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
     Authorization, AuthorizationServer,
@@ -26,20 +19,20 @@ use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{
     CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
 };
+use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::rpc::Status as RpcStatus;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Collected};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use tidegate_behavior::Outcome;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tidegate_behavior::address::canonical;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status};
 
 /// Largest message: headers of a megabyte and all around them.
 const MOST_BYTES: usize = 4 << 20;
@@ -50,17 +43,21 @@ pub(crate) async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let envoy = Envoy { shared, stop: stop.clone() };
+    let envoy = Envoy { shared, stop: stop.clone(), asked: Arc::default() };
     let authorization =
         AuthorizationServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
-    let access_log = AccessLogServiceServer::new(envoy).max_decoding_message_size(MOST_BYTES);
+    let access_log =
+        AccessLogServiceServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
+    let rate_limit = RateLimitServiceServer::new(envoy).max_decoding_message_size(MOST_BYTES);
     let (health, service) = tonic_health::server::health_reporter();
     health.set_serving::<AuthorizationServer<Envoy>>().await;
     health.set_serving::<AccessLogServiceServer<Envoy>>().await;
+    health.set_serving::<RateLimitServiceServer<Envoy>>().await;
     Server::builder()
         .add_service(service)
         .add_service(authorization)
         .add_service(access_log)
+        .add_service(rate_limit)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             stop.cancelled_owned(),
@@ -68,16 +65,19 @@ pub(crate) async fn serve(
         .await
 }
 
+/// What all services for Envoy share.
 #[derive(Clone)]
-struct Envoy {
-    shared: Arc<Shared>,
+pub(crate) struct Envoy {
+    pub shared: Arc<Shared>,
     /// Streams of access logs end by this alone.
-    stop: CancellationToken,
+    pub stop: CancellationToken,
+    /// Whether Envoy asks about requests, so that its access log need not tell of them.
+    pub asked: Arc<AtomicBool>,
 }
 
 impl Envoy {
     /// Refuses whoever is no gateway.
-    fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
+    pub(crate) fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
         let peer = request.remote_addr().map(|addr| canonical(addr.ip()));
         if peer.is_some_and(|peer| may_ask(&self.shared, peer)) {
             return Ok(());
@@ -95,11 +95,12 @@ impl Authorization for Envoy {
         request: Request<CheckRequest>,
     ) -> Result<Response<CheckResponse>, Status> {
         self.admit(&request)?;
+        if !self.asked.load(Ordering::Relaxed) {
+            self.asked.store(true, Ordering::Relaxed);
+        }
         let attributes = request.into_inner().attributes.unwrap_or_default();
-        let client = attributes.source.and_then(|peer| match peer.address?.address? {
-            Address::SocketAddress(socket) => socket.address.parse().ok().map(canonical),
-            _ => None,
-        });
+        let source = attributes.source.unwrap_or_default();
+        let client = address(source.address.as_ref());
         let Some(client) = client else {
             return Err(Status::invalid_argument("attributes.source has no IP address"));
         };
@@ -196,56 +197,4 @@ fn read(http: &HttpRequest) -> (HeaderMap, String) {
     }
     names.pop();
     (headers, names)
-}
-
-#[tonic::async_trait]
-impl AccessLogService for Envoy {
-    async fn stream_access_logs(
-        &self,
-        request: Request<Streaming<StreamAccessLogsMessage>>,
-    ) -> Result<Response<StreamAccessLogsResponse>, Status> {
-        self.admit(&request)?;
-        let mut stream = request.into_inner();
-        // A stream that is cut leaves what it has said.
-        loop {
-            let message = tokio::select! {
-                () = self.stop.cancelled() => break,
-                message = stream.message() => message?,
-            };
-            let Some(message) = message else { break };
-            if let Some(LogEntries::HttpLogs(logs)) = message.log_entries {
-                logs.log_entry.into_iter().for_each(|entry| self.learn(entry));
-            }
-        }
-        Ok(Response::new(StreamAccessLogsResponse {}))
-    }
-}
-
-impl Envoy {
-    fn learn(&self, entry: HttpAccessLogEntry) {
-        let request = entry.request.unwrap_or_default();
-        let ticket = request.request_headers.get(TICKET.as_str()).map(|ticket| ticket.parse());
-        let kind = match (ticket, entry.response) {
-            (None, _) => "without_ticket",
-            (Some(Ok(ticket)), Some(response)) => {
-                let common = entry.common_properties.unwrap_or_default();
-                let status = response.response_code.and_then(|code| u16::try_from(code.value).ok());
-                let duration = common.time_to_last_downstream_tx_byte.and_then(|time| {
-                    let seconds = u64::try_from(time.seconds).ok()?;
-                    Some(Duration::new(seconds, u32::try_from(time.nanos).ok()?.min(999_999_999)))
-                });
-                let bytes = response.response_body_bytes;
-                match status.filter(|status| (100..1000).contains(status)) {
-                    Some(status) => {
-                        self.shared.outcome(&ticket, &Outcome { status, bytes, duration });
-                        "learned"
-                    }
-                    // The client went away before there was an answer.
-                    None => "unanswered",
-                }
-            }
-            _ => "unreadable",
-        };
-        self.shared.metrics.report(kind);
-    }
 }

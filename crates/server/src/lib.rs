@@ -11,7 +11,9 @@
 //! | `slow` | clients that take nothing of what is sent to them |
 //! | `answer` | denials and errors as problem documents |
 //! | `gateway` | gateways that ask about each request over HTTP |
-//! | `envoy` | Envoy, over gRPC: its questions and its access log |
+//! | `envoy` | Envoy, over gRPC: its questions about requests |
+//! | `ratelimit` | Envoy, over gRPC: its rate limit service |
+//! | `streamed` | Envoy, over gRPC: its access log |
 //! | `reports` | what became of requests, from access logs that are followed or come by syslog |
 //! | [`layer`] | the same decisions inside of a Rust service, as a tower layer |
 //! | `outlook` | what the site's rate should be, made anew each hour |
@@ -34,11 +36,13 @@ pub mod layer;
 mod metrics;
 mod outlook;
 mod proxy;
+mod ratelimit;
 mod reload;
 mod reports;
 mod server;
 mod shared;
 mod slow;
+mod streamed;
 mod tls;
 mod upstream;
 

@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
+use tidegate_engine::domains::Counts;
 use tidegate_engine::{Action, Engine, WATCHED};
 
 type Labels = [(&'static str, &'static str); 1];
@@ -196,6 +197,21 @@ impl Collector for EngineStats {
         for (action, count) in Action::ALL.iter().zip(stats.decided) {
             ConstCounter::new(count)
                 .encode(decided.encode_family(&[("action", action.name())])?)?;
+        }
+        let domains = &self.0.policy().domains;
+        if !domains.is_empty() {
+            let mut hits = encoder.encode_descriptor(
+                "descriptor_hits",
+                "Hits on limits by descriptor, by what came of them",
+                None,
+                MetricType::Counter,
+            )?;
+            for (path, counts) in domains.counts() {
+                for (kind, count) in Counts::NAMES.into_iter().zip(counts) {
+                    let labels = [("limit", path.as_str()), ("kind", kind)];
+                    ConstCounter::new(count).encode(hits.encode_family(&labels)?)?;
+                }
+            }
         }
         let mut anomalies = encoder.encode_descriptor(
             "anomalies",

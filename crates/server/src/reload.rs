@@ -103,6 +103,7 @@ impl Reloader {
     fn folders(&self) -> BTreeSet<PathBuf> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = |path: &Path| match path.parent() {
+            _ if path.is_dir() => path.to_owned(),
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
@@ -111,8 +112,16 @@ impl Reloader {
     }
 }
 
+/// What is in the files, and of folders the names.
 fn contents(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
-    files.iter().map(|path| std::fs::read(path).ok()).collect()
+    let names = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).ok()?.filter_map(Result::ok);
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().into_encoded_bytes()).collect();
+        names.sort();
+        Some(names.join(&b'/'))
+    };
+    files.iter().map(|path| std::fs::read(path).ok().or_else(|| names(path))).collect()
 }
 
 fn unix_seconds() -> i64 {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tidegate_behavior::{Outcome, Request};
+use tidegate_engine::descriptors::{self, Asked, CallError};
 use tidegate_engine::policy::{OnError, Policy};
 use tidegate_engine::{Decision, Engine, Ticket};
 use tidegate_limiter::{Clock, SystemClock, Timestamp};
@@ -103,6 +104,16 @@ impl Shared {
             answer::annotate(policy, &decision, &mut fields);
         }
         Verdict::Pass { ticket: Some(decision.ticket), wait: decision.wait, fields }
+    }
+
+    /// Holds a call against the limits of its descriptors; `None` when deciding itself failed.
+    pub(crate) fn limit(
+        &self,
+        domain: &str,
+        asked: &[Asked<'_>],
+        now: Timestamp,
+    ) -> Option<Result<descriptors::Verdict, CallError>> {
+        self.guard(|| self.engine.limit_descriptors(domain, asked, now))
     }
 
     /// Takes in what became of a request that was passed on.

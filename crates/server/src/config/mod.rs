@@ -9,6 +9,7 @@ mod describe;
 mod error;
 mod identity;
 mod models;
+mod ratelimit;
 mod raw;
 mod resolve;
 mod rules;
@@ -44,6 +45,8 @@ pub struct Resolved {
     pub admin: Admin,
     /// Where gateways ask, if they do.
     pub gateway: Option<Gateway>,
+    /// What each line of imported rate limits does, in plain words.
+    pub imported: Vec<String>,
     /// How long a connection may take to send the head of a request.
     pub header_timeout: Duration,
     /// How long a client may neither send nor take anything within a request or its answer, and
@@ -205,8 +208,15 @@ impl Upstream {
 pub fn load(path: &Path) -> Result<Resolved, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|e| ConfigError::unreadable(path, &e))?;
     let source = error::Source { path, text: &text };
-    let raw = source.parse()?;
-    resolve::resolve(&source, &raw)
+    resolve::resolve(&source, &parse(&source)?)
+}
+
+fn parse(source: &error::Source<'_>) -> Result<raw::Raw, ConfigError> {
+    // A file with nothing but comments is the map of all defaults.
+    if source.is_empty() {
+        return Ok(raw::Raw::default());
+    }
+    source.parse("see examples/tidegate.yaml for every key and its default")
 }
 
 impl Resolved {
@@ -230,7 +240,7 @@ impl Resolved {
 
     fn of(text: &str) -> Result<Self, ConfigError> {
         let source = error::Source { path: Path::new("command line"), text };
-        let mut resolved = resolve::resolve(&source, &source.parse()?)?;
+        let mut resolved = resolve::resolve(&source, &parse(&source)?)?;
         resolved.files.clear();
         Ok(resolved)
     }

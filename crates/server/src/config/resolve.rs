@@ -4,6 +4,7 @@ use super::adaptive::adaptive;
 use super::error::{ConfigError, Source};
 use super::identity::identity;
 use super::models::{Models, models, written};
+use super::ratelimit::{Imported, import};
 use super::raw::{self, At, Raw};
 use super::rules::rules;
 use super::wire::{admin, gateway, listens, upstream};
@@ -47,6 +48,11 @@ impl Files {
     /// Where a file of this name is.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.base.join(name)
+    }
+
+    /// Has a folder watched for files that come and go.
+    pub(super) fn watch(&mut self, folder: PathBuf) {
+        self.read.push(folder);
     }
 
     pub(super) fn read_bytes(
@@ -160,6 +166,10 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
     let drain = time(source, raw.timeouts.drain.as_ref(), Duration::from_secs(30))?;
     let gateway =
         gateway(source, &files, raw.gateway.as_ref(), !raw.identity.trusted_hops.is_empty())?;
+    let asked = raw.gateway.as_ref().map(|at| &at.value.0);
+    let Imported { domains, lines: imported } =
+        import(source, &mut files, asked.map_or(&[][..], |gateway| gateway.ratelimit.as_slice()))?;
+    policy.domains = domains;
     let startup = Startup {
         listen: listen.clone(),
         admin: Some((admin.address, admin.token.clone())),
@@ -182,6 +192,7 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
         listen,
         admin,
         gateway,
+        imported,
         header_timeout,
         idle_timeout,
         max_connections,

@@ -160,6 +160,13 @@ pub(super) fn gateway(
             "name their addresses in identity.trusted_hops, or listen on 127.0.0.1",
         ))
     };
+    if let (None, Some(name)) = (&raw.grpc, raw.ratelimit.first()) {
+        return Err(source.error(
+            name.referenced,
+            "limits by descriptor, and nowhere for Envoy to ask about them",
+            "add grpc: 127.0.0.1:9904 beside ratelimit",
+        ));
+    }
     let http = raw.listen.as_ref().map(door).transpose()?;
     let grpc = raw.grpc.as_ref().map(door).transpose()?;
     let log = |at: &At<raw::AccessLog>| match &at.value {

@@ -1,0 +1,423 @@
+//! A call of a gateway that names what it limits: its descriptors held against their limits, all or none.
+//!
+//! Who asks by descriptors sends no request to look at. What models know of a client comes from
+//! elsewhere (a proxy, an authoriser, an access log), and moves the limits that have rails.
+
+use crate::check::trust;
+use crate::decision::Action;
+use crate::domains::{Count, Counts, DescriptorLimit, Domains, Rate};
+use crate::engine::Engine;
+use crate::policy::{Listing, MAX_MATCHES, Mode};
+use crate::rules::RuleState;
+use crate::snapshot::Snapshot;
+use crate::standing::Standing;
+use smallvec::SmallVec;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tidegate_limiter::store::MAX_KEYS;
+use tidegate_limiter::{
+    Admission, Charge, Cost, Key, Limit, LimitState, Quota, Timestamp, check_all,
+};
+
+/// Most limits that one call is held against.
+pub const MAX_DESCRIPTORS: usize = MAX_KEYS;
+
+/// What one call asks about.
+#[derive(Clone, Debug, Default)]
+pub struct Asked<'a> {
+    /// Keys and values, from the outermost.
+    pub entries: SmallVec<[(&'a str, &'a str); 4]>,
+    /// Cells; 0 peeks.
+    pub hits: u32,
+    /// Whether cells are given back instead of taken.
+    pub back: bool,
+    /// A rate that the caller demands instead of the configured one.
+    pub instead: Option<Rate>,
+}
+
+/// What is said of one descriptor.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// What it was held against.
+    pub against: Against,
+    /// Whether it denies the call.
+    pub over: bool,
+    /// Whole cells left.
+    pub remaining: u32,
+    /// Until nothing of what was admitted counts any more; until the call would be admitted, when it
+    /// is over.
+    pub reset: Duration,
+    /// What the models made of its limit, if it has rails and they know the client.
+    pub action: Option<Action>,
+}
+
+/// What a descriptor was held against.
+#[derive(Clone, Debug)]
+pub enum Against {
+    /// Nothing: no limit is configured for it, or another one replaces it.
+    Nothing,
+    /// A limit of the configuration.
+    Limit(Arc<DescriptorLimit>),
+    /// The rate that the caller demanded.
+    Demanded(Rate),
+}
+
+impl Against {
+    /// The rate, unless there is none.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        match self {
+            Self::Nothing => None,
+            Self::Limit(limit) => limit.rate,
+            Self::Demanded(rate) => Some(*rate),
+        }
+    }
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// Whether the call is denied; then nothing was charged.
+    pub over: bool,
+    /// Whether it would be, if not for shadow mode.
+    pub shadow: bool,
+    /// One for each descriptor, in their order.
+    pub statuses: SmallVec<[Status; 4]>,
+}
+
+/// Why a call can't be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// No domain.
+    #[error("the domain is empty: name one of the configuration")]
+    NoDomain,
+    /// No descriptor.
+    #[error("there are no descriptors: send at least one")]
+    NoDescriptors,
+    /// Too many to lock together.
+    #[error("{0} descriptors have limits: send at most {MAX_DESCRIPTORS} of them in one call")]
+    TooMany(usize),
+}
+
+/// One descriptor that has a limit to be held against.
+struct Held {
+    /// Its place in the call.
+    at: usize,
+    key: Key,
+    /// `None` admits nothing.
+    limit: Option<Limit>,
+    cost: Cost,
+    kind: Kind,
+    counts: Option<Arc<Counts>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Enforced,
+    Shadow,
+    /// Denies only together with all others of its kind.
+    Quota,
+    /// Charged after the fact, whatever it holds.
+    Later,
+    /// Gives back.
+    Back,
+}
+
+impl Engine {
+    /// Holds a call against the limits of its descriptors: all that deny are told, and if one does,
+    /// none is charged.
+    ///
+    /// A limit that somebody peeks at (0 hits) is charged after the fact from then on: what is charged
+    /// to it counts though it may not fit, for what it pays for has happened.
+    ///
+    /// # Errors
+    /// When the call names no domain or no descriptors, or too many.
+    pub fn limit_descriptors(
+        &self,
+        domain: &str,
+        asked: &[Asked<'_>],
+        now: Timestamp,
+    ) -> Result<Verdict, CallError> {
+        if domain.is_empty() {
+            return Err(CallError::NoDomain);
+        }
+        if asked.is_empty() {
+            return Err(CallError::NoDescriptors);
+        }
+        let snapshot = self.current.load();
+        let domains = &snapshot.policy.domains;
+        let mut verdict = Verdict::default();
+        let mut held: SmallVec<[Held; MAX_MATCHES]> = SmallVec::new();
+        for (at, one) in asked.iter().enumerate() {
+            let (status, found) = self.found(&snapshot, domains, domain, one, now);
+            verdict.statuses.push(status);
+            held.extend(found.map(|found| Held { at, ..found }));
+        }
+        drop_replaced(&mut verdict.statuses, &mut held);
+        let keys: SmallVec<[Key; MAX_MATCHES]> = held.iter().map(|held| held.key).collect();
+        if keys.len() > MAX_DESCRIPTORS {
+            return Err(CallError::TooMany(keys.len()));
+        }
+        if !held.is_empty() {
+            self.rules.with_all(&keys, now, |states| hold(&held, states, &mut verdict, now));
+        }
+        if verdict.over && snapshot.policy.mode == Mode::Shadow {
+            (verdict.over, verdict.shadow) = (false, true);
+        }
+        Ok(verdict)
+    }
+
+    /// What a descriptor is held against, before it is.
+    fn found(
+        &self,
+        snapshot: &Snapshot,
+        domains: &Domains,
+        domain: &str,
+        asked: &Asked<'_>,
+        now: Timestamp,
+    ) -> (Status, Option<Held>) {
+        let mut status = Status {
+            against: Against::Nothing,
+            over: false,
+            remaining: 0,
+            reset: Duration::ZERO,
+            action: None,
+        };
+        let cost = Cost::cells(asked.hits);
+        let mut held =
+            Held { at: 0, key: Key(0), limit: None, cost, kind: Kind::Enforced, counts: None };
+        if let Some(rate) = asked.instead.filter(|_| domains.has(domain)) {
+            status.against = Against::Demanded(rate);
+            held.limit = rate.quota(rate.cells).map(Limit::TokenBucket);
+            held.key = snapshot.descriptor_key(domain, asked.entries.iter().copied(), &self.keys);
+            held.kind = if asked.back { Kind::Back } else { Kind::Enforced };
+            return (status, Some(held));
+        }
+        let Some(found) = domains.find(domain, &asked.entries) else { return (status, None) };
+        let limit = found.limit;
+        status.against = Against::Limit(Arc::clone(limit));
+        let counts = found.told.as_deref().and_then(|path| domains.detailed(path));
+        let counts = counts.unwrap_or_else(|| Arc::clone(&limit.counts));
+        let Some(rate) = limit.rate else {
+            status.remaining = u32::MAX;
+            counts.add(Count::Total, asked.hits.into());
+            counts.add(Count::Within, asked.hits.into());
+            return (status, None);
+        };
+        if asked.hits == 0 {
+            limit.counts.settled_later.store(true, Ordering::Relaxed);
+        }
+        held.kind = match () {
+            () if asked.back => Kind::Back,
+            () if limit.shadow => Kind::Shadow,
+            () if asked.hits > 0 && limit.counts.settled_later.load(Ordering::Relaxed) => {
+                Kind::Later
+            }
+            () if limit.quota_mode => Kind::Quota,
+            () => Kind::Enforced,
+        };
+        let moved =
+            limit.rails.is_some().then(|| self.moved(snapshot, limit, asked, now)).flatten();
+        let quota = match moved {
+            Some((quota, action)) => {
+                status.action = Some(action);
+                quota
+            }
+            None => rate.quota(rate.cells),
+        };
+        held.limit = quota.map(Limit::TokenBucket);
+        let shared = |at: usize| found.shared.get(at).copied().flatten();
+        let entries = asked.entries.iter().enumerate();
+        let entries = entries.map(|(at, (key, value))| (*key, shared(at).unwrap_or(value)));
+        held.key = snapshot.descriptor_key(domain, entries, &self.keys);
+        held.counts = Some(counts);
+        (status, Some(held))
+    }
+
+    /// Where the models have a limit with rails stand for the client that the descriptor names;
+    /// `None` when nothing is known of it. No quota admits nothing.
+    fn moved(
+        &self,
+        snapshot: &Snapshot,
+        limit: &DescriptorLimit,
+        asked: &Asked<'_>,
+        now: Timestamp,
+    ) -> Option<(Option<Quota>, Action)> {
+        let rails = limit.rails.as_ref()?;
+        let closed = || (rails.floor > 0).then(|| *rails.ladder.risky());
+        if !snapshot.policy.adaptive.enabled {
+            return None;
+        }
+        // The client is the address among the values, else whoever the last value names.
+        let values = || asked.entries.iter().map(|(_, value)| *value);
+        let address = values().find_map(|value| value.parse::<IpAddr>().ok());
+        match address.and_then(|address| snapshot.policy.addresses.get(address)) {
+            Some(Listing::Allow) => return Some((Some(*rails.ladder.rung(1.0)), Action::Allow)),
+            Some(Listing::Deny) => return Some((closed(), Action::Block)),
+            None => {}
+        }
+        let client = match address {
+            Some(address) => snapshot.address_key(address, &self.keys),
+            None => snapshot.credential_key(values().next_back()?, &self.keys),
+        };
+        let policy = &snapshot.policy.adaptive;
+        self.clients.read(client, |client| {
+            let mut standing: Standing = client.standing;
+            standing.lapse(now);
+            let quota = standing.quota(policy, &rails.ladder, trust(&client.profile, now));
+            (quota.copied().or_else(closed), standing.action)
+        })
+    }
+}
+
+/// Leaves out the limits that another one of the same call replaces.
+fn drop_replaced(statuses: &mut [Status], held: &mut SmallVec<[Held; MAX_MATCHES]>) {
+    let limit = |status: &Status| match &status.against {
+        Against::Limit(limit) => Some(Arc::clone(limit)),
+        _ => None,
+    };
+    let replacing: SmallVec<[Arc<DescriptorLimit>; 4]> =
+        statuses.iter().filter_map(limit).filter(|limit| !limit.replaces.is_empty()).collect();
+    if replacing.is_empty() {
+        return;
+    }
+    for (at, status) in statuses.iter_mut().enumerate() {
+        let name = limit(status).map(|limit| limit.name.clone()).unwrap_or_default();
+        if !name.is_empty() && replacing.iter().any(|other| other.replaces.contains(&name)) {
+            (status.against, status.remaining) = (Against::Nothing, 0);
+            held.retain(|held| held.at != at);
+        }
+    }
+}
+
+/// Holds what has a limit against its state.
+fn hold(held: &[Held], states: &mut [&mut RuleState], verdict: &mut Verdict, now: Timestamp) {
+    // Two equal descriptors have one state: the first one pays for both.
+    let mut first: SmallVec<[usize; MAX_MATCHES]> = SmallVec::new();
+    for (at, one) in held.iter().enumerate() {
+        if !held[..at].iter().any(|other| other.key == one.key) {
+            first.push(at);
+        }
+    }
+    let cost = |key: Key| {
+        let equal = held.iter().filter(|one| one.key == key);
+        equal.fold(0u64, |sum, one| sum.saturating_add(one.cost.ceil()))
+    };
+    let cost = |key| Cost::cells(u32::try_from(cost(key)).unwrap_or(u32::MAX));
+    let closed = held.iter().any(|one| one.limit.is_none() && one.kind == Kind::Enforced);
+    let over = |one: &Held, state: &RuleState| match &one.limit {
+        Some(limit) => !state.state.peek(limit, cost(one.key), now).admitted,
+        None => true,
+    };
+    let mut quotas =
+        first.iter().zip(states.iter()).filter(|(at, _)| held[**at].kind == Kind::Quota);
+    let any_quota = held.iter().any(|one| one.kind == Kind::Quota);
+    let used_up = any_quota && quotas.all(|(at, state)| over(&held[*at], state));
+    let denied_by_one = closed || used_up;
+    let mut charges: SmallVec<[Charge<'_>; MAX_MATCHES]> = SmallVec::new();
+    let mut charged: SmallVec<[usize; MAX_MATCHES]> = SmallVec::new();
+    let mut admissions: SmallVec<[Admission; MAX_MATCHES]> = SmallVec::new();
+    admissions.resize(held.len(), CLOSED);
+    let mut later: SmallVec<[(usize, &mut LimitState); MAX_MATCHES]> = SmallVec::new();
+    for (&at, state) in first.iter().zip(states) {
+        let (one, state) = (&held[at], &mut state.state);
+        let Some(limit) = &one.limit else { continue };
+        let charge = match one.kind {
+            Kind::Enforced => Charge::enforced(state, limit, cost(one.key)),
+            Kind::Shadow | Kind::Quota => Charge::shadow(state, limit, cost(one.key)),
+            Kind::Later | Kind::Back => {
+                later.push((at, state));
+                continue;
+            }
+        };
+        charges.push(charge);
+        charged.push(at);
+    }
+    let denied = if denied_by_one {
+        // Nobody is charged: every answer is a peek.
+        for charge in &mut charges {
+            charge.admission = charge.state.peek(charge.limit, charge.cost, now);
+        }
+        true
+    } else {
+        !check_all(&mut charges, now).admitted
+    };
+    for (&at, charge) in charged.iter().zip(&charges) {
+        admissions[at] = charge.admission;
+    }
+    for (at, state) in later {
+        if let Some(limit) = &held[at].limit {
+            admissions[at] = settle(state, limit, cost(held[at].key), held[at].kind, now);
+        }
+    }
+    for (at, one) in held.iter().enumerate() {
+        let same = held.iter().position(|other| other.key == one.key).unwrap_or(at);
+        let said = admissions[same];
+        let over = !said.admitted;
+        count(one, &said, denied);
+        let status = &mut verdict.statuses[one.at];
+        status.over = over && (one.kind == Kind::Enforced || one.kind == Kind::Quota);
+        status.remaining = said.remaining;
+        let period = status.against.rate().map_or(Duration::ZERO, |rate| rate.period());
+        // What costs more than the limit ever holds would wait for ever.
+        status.reset = if over { said.retry_after.min(period) } else { said.reset_after };
+    }
+    verdict.over = denied;
+}
+
+/// Charges what has happened, or gives back; owes at most what comes back in two periods.
+fn settle(
+    state: &mut LimitState,
+    limit: &Limit,
+    cost: Cost,
+    kind: Kind,
+    now: Timestamp,
+) -> Admission {
+    if kind == Kind::Back {
+        state.commit(limit, Cost::ZERO, now);
+        state.release(cost, now);
+    } else {
+        let Limit::TokenBucket(quota) = limit else { return CLOSED };
+        state.commit(limit, Cost::ZERO, now);
+        let most = u64::from(quota.burst().get()) * 2;
+        let room = most.saturating_sub(state.debt().ceil()).min(cost.ceil());
+        state.commit(limit, Cost::cells(u32::try_from(room).unwrap_or(u32::MAX)), now);
+    }
+    Admission { admitted: true, ..state.peek(limit, Cost::ZERO, now) }
+}
+
+/// The answer of a limit of nothing.
+const CLOSED: Admission = Admission {
+    admitted: false,
+    limit: 0,
+    remaining: 0,
+    retry_after: Duration::MAX,
+    reset_after: Duration::ZERO,
+    wait: Duration::ZERO,
+};
+
+/// From this share of a limit on, what is admitted is near it.
+const NEAR: f64 = 0.8;
+
+fn count(one: &Held, said: &Admission, denied: bool) {
+    let Some(counts) = &one.counts else { return };
+    if one.kind == Kind::Back {
+        return;
+    }
+    let hits = one.cost.ceil();
+    counts.add(Count::Total, hits);
+    if !said.admitted {
+        counts.add(Count::Over, hits);
+        if one.kind == Kind::Shadow {
+            counts.add(Count::Shadow, hits);
+        }
+    } else if !denied || one.kind == Kind::Later {
+        counts.add(Count::Within, hits);
+        let used = f64::from(said.limit.saturating_sub(said.remaining));
+        let beyond = used - (f64::from(said.limit) * NEAR).floor();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        counts.add(Count::Near, (beyond.max(0.0) as u64).min(hits));
+    }
+}
