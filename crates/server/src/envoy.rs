@@ -19,6 +19,7 @@ use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{
     CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
 };
+use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::rpc::Status as RpcStatus;
@@ -48,16 +49,20 @@ pub(crate) async fn serve(
         AuthorizationServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
     let access_log =
         AccessLogServiceServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
-    let rate_limit = RateLimitServiceServer::new(envoy).max_decoding_message_size(MOST_BYTES);
+    let rate_limit =
+        RateLimitServiceServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
+    let processor = ExternalProcessorServer::new(envoy).max_decoding_message_size(MOST_BYTES);
     let (health, service) = tonic_health::server::health_reporter();
     health.set_serving::<AuthorizationServer<Envoy>>().await;
     health.set_serving::<AccessLogServiceServer<Envoy>>().await;
     health.set_serving::<RateLimitServiceServer<Envoy>>().await;
+    health.set_serving::<ExternalProcessorServer<Envoy>>().await;
     Server::builder()
         .add_service(service)
         .add_service(authorization)
         .add_service(access_log)
         .add_service(rate_limit)
+        .add_service(processor)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             stop.cancelled_owned(),
@@ -166,35 +171,41 @@ fn option(name: &str, value: String) -> HeaderValueOption {
     }
 }
 
-fn options(fields: &HeaderMap) -> Vec<HeaderValueOption> {
+pub(crate) fn options(fields: &HeaderMap) -> Vec<HeaderValueOption> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     fields.iter().map(|(name, value)| option(name.as_str(), text(value))).collect()
 }
 
 /// The fields of a request, and their names in order if Envoy sends them raw.
 fn read(http: &HttpRequest) -> (HeaderMap, String) {
+    if let Some(EnvoyHeaders { headers }) = &http.header_map {
+        return read_raw(headers);
+    }
     let mut headers = HeaderMap::new();
-    // What is no field of HTTP/1.1, like `:path`, is not one here.
-    let mut add = |name: &str, value: &[u8]| {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        let value = HeaderValue::from_bytes(value).ok()?;
-        headers.append(name, value);
-        Some(())
-    };
-    let Some(EnvoyHeaders { headers: raw }) = &http.header_map else {
-        for (name, value) in &http.headers {
-            add(name, value.as_bytes());
-        }
-        return (headers, String::new());
-    };
-    let mut names = String::new();
+    for (name, value) in &http.headers {
+        add(&mut headers, name, value.as_bytes());
+    }
+    (headers, String::new())
+}
+
+/// Fields as Envoy sends them raw, and their names in order.
+pub(crate) fn read_raw(raw: &[EnvoyHeader]) -> (HeaderMap, String) {
+    let (mut headers, mut names) = (HeaderMap::new(), String::new());
     for EnvoyHeader { key, value, raw_value } in raw {
         let value = if raw_value.is_empty() { value.as_bytes() } else { raw_value };
-        if add(key, value).is_some() {
+        if add(&mut headers, key, value).is_some() {
             names.push_str(key);
             names.push(',');
         }
     }
     names.pop();
     (headers, names)
+}
+
+/// Adds a field; what is none of HTTP/1.1, like `:path`, is not one here.
+fn add(headers: &mut HeaderMap, name: &str, value: &[u8]) -> Option<()> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let value = HeaderValue::from_bytes(value).ok()?;
+    headers.append(name, value);
+    Some(())
 }

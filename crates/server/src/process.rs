@@ -1,0 +1,206 @@
+//! Envoy's external processor (`envoy.service.ext_proc.v3`): a stream for each request, which decides on
+//! its head and learns from that of the response.
+//!
+//! Nothing else has to tell what became of a request: no ticket, no access log. The stream's end without
+//! a response gives back what the request holds.
+
+use crate::envoy::{Envoy, options, read_raw};
+use crate::gateway::answer;
+use crate::identify::{Forwarded, hops};
+use crate::shared::{Shared, Verdict};
+use envoy_types::pb::envoy::config::core::v3::HeaderValue as EnvoyHeader;
+use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessor;
+use envoy_types::pb::envoy::service::ext_proc::v3::processing_request::Request as Part;
+use envoy_types::pb::envoy::service::ext_proc::v3::processing_response::Response as Reply;
+use envoy_types::pb::envoy::service::ext_proc::v3::{
+    BodyResponse, CommonResponse, HeaderMutation, HeadersResponse, HttpHeaders, ImmediateResponse,
+    ProcessingRequest, ProcessingResponse, TrailersResponse,
+};
+use envoy_types::pb::envoy::r#type::v3::HttpStatus;
+use futures_util::Stream;
+use http::HeaderMap;
+use http_body_util::{BodyExt, Collected};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use tidegate_behavior::Outcome;
+use tidegate_behavior::address::{canonical, parse_forwarded};
+use tidegate_engine::Ticket;
+use tonic::{Request, Response, Status, Streaming};
+
+type Replies = Pin<Box<dyn Stream<Item = Result<ProcessingResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl ExternalProcessor for Envoy {
+    type ProcessStream = Replies;
+
+    async fn process(
+        &self,
+        request: Request<Streaming<ProcessingRequest>>,
+    ) -> Result<Response<Replies>, Status> {
+        self.admit(&request)?;
+        self.asked.store(true, Ordering::Relaxed);
+        let talk = Talk::new(Arc::clone(&self.shared));
+        let stop = self.stop.clone();
+        let parts = request.into_inner();
+        let replies = futures_util::stream::unfold(
+            (parts, talk, stop),
+            |(mut parts, mut talk, stop)| async {
+                loop {
+                    let part = tokio::select! {
+                        // What is asked is answered while the server drains; what is idle ends.
+                        biased;
+                        part = parts.message() => part,
+                        () = stop.cancelled() => return None,
+                    };
+                    let Ok(Some(part)) = part else { return None };
+                    if let Some(reply) = talk.reply(part).await.transpose() {
+                        let reply = reply.map(|reply| ProcessingResponse {
+                            response: Some(reply),
+                            ..ProcessingResponse::default()
+                        });
+                        return Some((reply, (parts, talk, stop)));
+                    }
+                }
+            },
+        );
+        Ok(Response::new(Box::pin(replies)))
+    }
+}
+
+/// One request, from its head to its end.
+struct Talk {
+    shared: Arc<Shared>,
+    /// Until the response is known.
+    passed: Option<(Ticket, Instant)>,
+    /// For the response.
+    fields: HeaderMap,
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        if let Some((ticket, _)) = self.passed.take() {
+            self.shared.release(&ticket);
+        }
+    }
+}
+
+impl Talk {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, passed: None, fields: HeaderMap::new() }
+    }
+
+    /// The answer to a part of the request or the response; none where none is due.
+    async fn reply(&mut self, message: ProcessingRequest) -> Result<Option<Reply>, Status> {
+        // Whoever only looks on waits for no answer.
+        let wanted = !message.observability_mode;
+        let common = || Some(CommonResponse::default());
+        let reply = match message.request {
+            Some(Part::RequestHeaders(head)) => {
+                let source = message.attributes.get("envoy.filters.http.ext_proc");
+                let source = source.and_then(|all| {
+                    match all.fields.get("source.address")?.kind.as_ref()? {
+                        envoy_types::pb::google::protobuf::value::Kind::StringValue(text) => {
+                            Some(text.as_str())
+                        }
+                        _ => None,
+                    }
+                });
+                self.request(&head, source).await?
+            }
+            Some(Part::ResponseHeaders(head)) => self.response(&head),
+            Some(Part::RequestBody(_)) => Reply::RequestBody(BodyResponse { response: common() }),
+            Some(Part::ResponseBody(_)) => Reply::ResponseBody(BodyResponse { response: common() }),
+            Some(Part::RequestTrailers(_)) => Reply::RequestTrailers(TrailersResponse::default()),
+            Some(Part::ResponseTrailers(_)) => Reply::ResponseTrailers(TrailersResponse::default()),
+            None => return Ok(None),
+        };
+        Ok(Some(reply).filter(|_| wanted))
+    }
+
+    async fn request(&mut self, head: &HttpHeaders, source: Option<&str>) -> Result<Reply, Status> {
+        let raw = head.headers.as_ref().map_or(&[][..], |map| &map.headers);
+        let pseudo = |name: &str| raw.iter().find(|field| field.key == name).map_or("", text);
+        let (method, uri) = (pseudo(":method"), pseudo(":path"));
+        let (headers, names) = read_raw(raw);
+        let mut hops: Vec<&str> = hops(&headers).collect();
+        // Envoy adds whom it saw to the field, unless it is told not to; then it can name it itself.
+        let client = match source.and_then(peer) {
+            Some(client) => Some(client),
+            None => hops.pop().and_then(parse_forwarded),
+        };
+        let Some(client) = client else {
+            return Err(Status::invalid_argument(
+                "nobody says who asks: set use_remote_address, or request_attributes: [source.address]",
+            ));
+        };
+        let forwarded = Forwarded { method, uri, hops: &hops, names: Some(&names) };
+        match answer(&self.shared, client, &headers, forwarded).await {
+            Verdict::Pass { ticket, fields, .. } => {
+                self.passed = ticket.map(|ticket| (ticket, Instant::now()));
+                self.fields = fields;
+                Ok(Reply::RequestHeaders(HeadersResponse {
+                    response: Some(CommonResponse::default()),
+                }))
+            }
+            Verdict::Deny(response) => {
+                let (head, body) = response.into_parts();
+                let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+                Ok(Reply::ImmediateResponse(ImmediateResponse {
+                    status: Some(HttpStatus { code: head.status.as_u16().into() }),
+                    headers: Some(set(&head.headers)),
+                    body: body.to_vec(),
+                    details: "tidegate".into(),
+                    ..ImmediateResponse::default()
+                }))
+            }
+        }
+    }
+
+    fn response(&mut self, head: &HttpHeaders) -> Reply {
+        let raw = head.headers.as_ref().map_or(&[][..], |map| &map.headers);
+        let number =
+            |name: &str| raw.iter().find(|field| field.key == name).map_or("", text).parse::<u64>();
+        let status = number(":status").ok().and_then(|status| u16::try_from(status).ok());
+        if let Some((ticket, begun)) = self.passed.take() {
+            match status.filter(|status| (100..1000).contains(status)) {
+                Some(status) => {
+                    let bytes = number("content-length").unwrap_or(0);
+                    let outcome = Outcome { status, bytes, duration: Some(begun.elapsed()) };
+                    self.shared.outcome(&ticket, &outcome);
+                }
+                None => self.shared.release(&ticket),
+            }
+        }
+        let header_mutation = (!self.fields.is_empty()).then(|| set(&self.fields));
+        Reply::ResponseHeaders(HeadersResponse {
+            response: Some(CommonResponse { header_mutation, ..CommonResponse::default() }),
+        })
+    }
+}
+
+/// Fields as a change of a head; values are raw ones, for Envoy takes no others unless it is told to.
+fn set(fields: &HeaderMap) -> HeaderMutation {
+    let mut set_headers = options(fields);
+    for option in &mut set_headers {
+        option.append_action = HeaderAppendAction::OverwriteIfExistsOrAdd.into();
+        if let Some(header) = &mut option.header {
+            header.raw_value = std::mem::take(&mut header.value).into_bytes();
+        }
+    }
+    HeaderMutation { set_headers, ..HeaderMutation::default() }
+}
+
+fn text(field: &EnvoyHeader) -> &str {
+    let raw = if field.raw_value.is_empty() { field.value.as_bytes() } else { &field.raw_value };
+    std::str::from_utf8(raw).unwrap_or("")
+}
+
+/// An address with or without a port.
+fn peer(text: &str) -> Option<IpAddr> {
+    let socket = text.parse::<SocketAddr>().map(|socket| socket.ip());
+    socket.or_else(|_| text.parse()).ok().map(canonical)
+}
