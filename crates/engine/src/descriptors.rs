@@ -238,7 +238,7 @@ impl Engine {
 
     /// Where the models have a limit with rails stand for the client that the descriptor names;
     /// `None` when nothing is known of it. No quota admits nothing.
-    fn moved(
+    pub(crate) fn moved(
         &self,
         snapshot: &Snapshot,
         limit: &DescriptorLimit,

@@ -32,6 +32,19 @@ struct Key {
     any: Option<Box<Node>>,
 }
 
+impl Key {
+    /// What a value leads to, and by which pattern.
+    fn node(&self, value: &str) -> Option<(&Node, Option<&str>)> {
+        if let Some(node) = self.exact.get(value) {
+            return Some((node, None));
+        }
+        match self.patterns.iter().find(|(pattern, _)| pattern.matches(value)) {
+            Some((pattern, node)) => Some((node, Some(&pattern.0))),
+            None => Some((self.any.as_deref()?, None)),
+        }
+    }
+}
+
 /// One descriptor of the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
@@ -347,6 +360,29 @@ impl Domains {
         Some(Arc::clone(detailed.entry(path.to_owned()).or_default()))
     }
 
+    /// An order in which these names are a path to a limit, as their places.
+    pub(crate) fn order(&self, domain: &str, names: &[(String, String)]) -> Option<Vec<usize>> {
+        fn go(level: &Level, names: &[(String, String)], order: &mut Vec<usize>) -> bool {
+            for (at, (key, value)) in names.iter().enumerate() {
+                if order.contains(&at) {
+                    continue;
+                }
+                let Some((node, _)) = level.0.get(key).and_then(|key| key.node(value)) else {
+                    continue;
+                };
+                order.push(at);
+                let last = order.len() == names.len();
+                if (last && node.limit.is_some()) || (!last && go(&node.next, names, order)) {
+                    return true;
+                }
+                order.pop();
+            }
+            false
+        }
+        let mut order = Vec::new();
+        go(self.domains.get(domain)?, names, &mut order).then_some(order)
+    }
+
     /// The limit that a descriptor leads to; `None` for an unknown domain, a path that is not
     /// configured, or one that goes on beyond its limit.
     pub(crate) fn find(&self, domain: &str, entries: &[(&str, &str)]) -> Option<Found<'_>> {
@@ -355,18 +391,7 @@ impl Domains {
         let mut told: Option<String> = None;
         let mut limit = None;
         for (depth, (key, value)) in entries.iter().enumerate() {
-            let found = level.0.get(*key)?;
-            let mut pattern = None;
-            let node = found
-                .exact
-                .get(*value)
-                .or_else(|| {
-                    let (matched, node) =
-                        found.patterns.iter().find(|(pattern, _)| pattern.matches(value))?;
-                    pattern = Some(matched.0.as_str());
-                    Some(node)
-                })
-                .or(found.any.as_deref())?;
+            let (node, pattern) = level.0.get(*key)?.node(value)?;
             shared.push(pattern.filter(|_| node.shared));
             if let Some(told) = &mut told {
                 told.push('.');

@@ -3,6 +3,7 @@
 //! [`Engine::check`] is the whole path of a request, and the file to read first.
 
 mod advice;
+pub mod allotments;
 mod check;
 mod client;
 #[cfg(test)]

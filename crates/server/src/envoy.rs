@@ -5,6 +5,7 @@
 
 use crate::gateway::{TICKET, answer, may_ask};
 use crate::identify::{Forwarded, hops};
+use crate::quota::Reporters;
 use crate::shared::{Shared, Verdict};
 use crate::streamed::address;
 use envoy_types::pb::envoy::config::core::v3::{
@@ -20,6 +21,7 @@ use envoy_types::pb::envoy::service::auth::v3::{
     CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
 };
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
+use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaServiceServer;
 use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
 use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use envoy_types::pb::google::rpc::Status as RpcStatus;
@@ -44,25 +46,30 @@ pub(crate) async fn serve(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let envoy = Envoy { shared, stop: stop.clone(), asked: Arc::default() };
+    let envoy =
+        Envoy { shared, stop: stop.clone(), asked: Arc::default(), reporters: Arc::default() };
     let authorization =
         AuthorizationServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
     let access_log =
         AccessLogServiceServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
     let rate_limit =
         RateLimitServiceServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
-    let processor = ExternalProcessorServer::new(envoy).max_decoding_message_size(MOST_BYTES);
+    let processor =
+        ExternalProcessorServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
+    let quotas = RateLimitQuotaServiceServer::new(envoy).max_decoding_message_size(MOST_BYTES);
     let (health, service) = tonic_health::server::health_reporter();
     health.set_serving::<AuthorizationServer<Envoy>>().await;
     health.set_serving::<AccessLogServiceServer<Envoy>>().await;
     health.set_serving::<RateLimitServiceServer<Envoy>>().await;
     health.set_serving::<ExternalProcessorServer<Envoy>>().await;
+    health.set_serving::<RateLimitQuotaServiceServer<Envoy>>().await;
     Server::builder()
         .add_service(service)
         .add_service(authorization)
         .add_service(access_log)
         .add_service(rate_limit)
         .add_service(processor)
+        .add_service(quotas)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             stop.cancelled_owned(),
@@ -78,6 +85,8 @@ pub(crate) struct Envoy {
     pub stop: CancellationToken,
     /// Whether Envoy asks about requests, so that its access log need not tell of them.
     pub asked: Arc<AtomicBool>,
+    /// Who enforces quotas itself.
+    pub reporters: Arc<Reporters>,
 }
 
 impl Envoy {

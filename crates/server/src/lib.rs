@@ -13,6 +13,7 @@
 //! | `gateway` | gateways that ask about each request over HTTP |
 //! | `envoy` | Envoy, over gRPC: its questions about requests |
 //! | `ratelimit` | Envoy, over gRPC: its rate limit service |
+//! | `quota` | Envoy, over gRPC: its rate limit quota service |
 //! | `process` | Envoy, over gRPC: its external processor |
 //! | `streamed` | Envoy, over gRPC: its access log |
 //! | `reports` | what became of requests, from access logs that are followed or come by syslog |
@@ -38,6 +39,7 @@ mod metrics;
 mod outlook;
 mod process;
 mod proxy;
+mod quota;
 mod ratelimit;
 mod reload;
 mod reports;

