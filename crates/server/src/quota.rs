@@ -192,7 +192,7 @@ impl Talk {
                 }
                 allotment => {
                     let strategy = strategy(&allotment, share);
-                    held.strategy = Some(strategy.clone());
+                    held.strategy = Some(strategy);
                     actions.push(assign(&held.id, strategy, held.holds));
                 }
             }
@@ -217,7 +217,7 @@ impl Talk {
                 allotment => strategy(&allotment, share),
             };
             if held.strategy.as_ref().is_none_or(|before| differs(before, &strategy)) {
-                held.strategy = Some(strategy.clone());
+                held.strategy = Some(strategy);
                 actions.push(assign(&held.id, strategy, held.holds));
             }
         }

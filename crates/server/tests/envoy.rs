@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Gate, free_port, nobody};
+use common::grpc;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{
     Address, HeaderMap, HeaderValue, SocketAddress, address,
@@ -21,18 +21,9 @@ use envoy_types::pb::envoy::service::auth::v3::authorization_client::Authorizati
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use envoy_types::pb::google::protobuf::UInt32Value;
-use std::net::SocketAddr;
 use tonic::Code;
-use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-
-async fn gate(rest: &str) -> (Gate, Channel) {
-    let asked = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let gate = Gate::start(nobody().await, &format!("gateway: {{grpc: '{asked}'}}\n{rest}")).await;
-    let channel = Channel::from_shared(format!("http://{asked}")).unwrap().connect().await.unwrap();
-    (gate, channel)
-}
 
 fn question(client: &str, http: HttpRequest) -> CheckRequest {
     let socket = SocketAddress {
@@ -67,7 +58,7 @@ fn ticket(answer: &CheckResponse) -> Option<String> {
 
 #[tokio::test]
 async fn every_question_has_an_answer() {
-    let (gate, channel) = gate("rules: [{name: two, limit: 2/min}]").await;
+    let (gate, channel) = grpc("", "rules: [{name: two, limit: 2/min}]").await;
     let mut asks = AuthorizationClient::new(channel.clone()).max_encoding_message_size(64 << 20);
     for question in [
         CheckRequest::default(),
@@ -129,7 +120,7 @@ async fn every_question_has_an_answer() {
 
 #[tokio::test]
 async fn what_a_stream_tells_is_learned_and_the_rest_counted() {
-    let (gate, channel) = gate("").await;
+    let (gate, channel) = grpc("", "").await;
     let mut asks = AuthorizationClient::new(channel.clone());
     let answer = asks.check(question("203.0.113.9", get("/"))).await.unwrap().into_inner();
     let ticket = ticket(&answer).unwrap();

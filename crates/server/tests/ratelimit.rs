@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Gate, free_port, nobody};
+use common::{Gate, grpc};
 use envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
 use envoy_types::pb::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::{
     Entry, RateLimitOverride,
@@ -17,7 +17,6 @@ use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_client::R
 use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use envoy_types::pb::google::protobuf::value::Kind;
 use envoy_types::pb::google::protobuf::{UInt64Value, Value};
-use std::net::SocketAddr;
 use tidegate_server::config::{self, ConfigError};
 use tonic::Code;
 use tonic::transport::Channel;
@@ -171,11 +170,8 @@ async fn asker(files: &[&str], rest: &str) -> Asker {
 
 /// Asks about the limits of these files and folders.
 async fn asker_of(names: &str, rest: &str) -> Asker {
-    let asked = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let text = format!("gateway: {{grpc: '{asked}', ratelimit: [{names}]}}\n{rest}");
-    let gate = Gate::start(nobody().await, &text).await;
-    let channel = Channel::from_shared(format!("http://{asked}")).unwrap();
-    let client = RateLimitServiceClient::new(channel.connect().await.unwrap());
+    let (gate, channel) = grpc(&format!(", ratelimit: [{names}]"), rest).await;
+    let client = RateLimitServiceClient::new(channel);
     Asker { gate, client }
 }
 

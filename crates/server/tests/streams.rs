@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Gate, free_port, nobody};
+use common::{Gate, grpc};
 use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use envoy_types::pb::envoy::r#type::v3::rate_limit_strategy::{BlanketRule, Strategy};
 use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_client::ExternalProcessorClient;
@@ -19,18 +19,9 @@ use envoy_types::pb::envoy::service::rate_limit_quota::v3::{
     BucketId, RateLimitQuotaResponse, RateLimitQuotaUsageReports,
 };
 use envoy_types::pb::google::protobuf::Duration as WireDuration;
-use std::net::SocketAddr;
 use tokio::sync::mpsc;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
-
-async fn gate(gateway: &str, rest: &str) -> (Gate, Channel) {
-    let asked = SocketAddr::from(([127, 0, 0, 1], free_port()));
-    let text = format!("gateway: {{grpc: '{asked}'{gateway}}}\n{rest}");
-    let gate = Gate::start(nobody().await, &text).await;
-    let channel = Channel::from_shared(format!("http://{asked}")).unwrap().connect().await.unwrap();
-    (gate, channel)
-}
 
 /// A stream of messages, ended by dropping it.
 fn messages<T: Send + 'static>() -> (mpsc::Sender<T>, impl futures_util::Stream<Item = T> + Send) {
@@ -55,6 +46,14 @@ descriptors:
   shadow_mode: true
   rate_limit: {unit: day, requests_per_unit: 1}
 ";
+
+async fn limits() -> (tempfile::TempDir, Gate, Channel) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("limits.yaml");
+    std::fs::write(&file, LIMITS).unwrap();
+    let (gate, channel) = grpc(&format!(", ratelimit: ['{}']", file.display()), "").await;
+    (folder, gate, channel)
+}
 
 fn bucket(names: &[(&str, &str)]) -> BucketId {
     let names = names.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -109,10 +108,7 @@ impl Reporter {
 
 #[tokio::test]
 async fn a_quota_is_shared_by_demand_and_falls_to_who_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("limits.yaml");
-    std::fs::write(&file, LIMITS).unwrap();
-    let (gate, channel) = gate(&format!(", ratelimit: ['{}']", file.display()), "").await;
+    let (_folder, gate, channel) = limits().await;
     // Names have no order on this wire.
     let id = bucket(&[("client", "a"), ("route", "/login")]);
     let mut busy = Reporter::start(&channel, report("d", Some(id.clone()), 90)).await;
@@ -138,10 +134,7 @@ async fn a_quota_is_shared_by_demand_and_falls_to_who_stays() {
 
 #[tokio::test]
 async fn every_report_has_a_defined_answer() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("limits.yaml");
-    std::fs::write(&file, LIMITS).unwrap();
-    let (gate, channel) = gate(&format!(", ratelimit: ['{}']", file.display()), "").await;
+    let (_folder, gate, channel) = limits().await;
     let answer = async |domain: &str, names: &[(&str, &str)]| {
         let first = report(domain, Some(bucket(names)), 1);
         Reporter::start(&channel, first).await.next().await
@@ -218,7 +211,7 @@ fn get(client: &'static str) -> Part {
 #[tokio::test]
 async fn a_processor_answers_every_part_and_gives_back_what_a_cut_stream_held() {
     let rules = "rules: [{name: one, algorithm: concurrency, max: 1}]";
-    let (gate, channel) = gate("", rules).await;
+    let (gate, channel) = grpc("", rules).await;
     let mut first = Processor::start(&channel).await;
     assert!(matches!(first.say(get("203.0.113.7")).await.unwrap(), Reply::RequestHeaders(_)));
     for (part, kind) in [
@@ -267,7 +260,7 @@ async fn a_processor_answers_every_part_and_gives_back_what_a_cut_stream_held() 
 
 #[tokio::test]
 async fn a_processor_says_what_it_lacks_and_bears_with_what_is_no_text() {
-    let (gate, channel) = gate("", "").await;
+    let (gate, channel) = grpc("", "").await;
     let mut stream = Processor::start(&channel).await;
     let refused = stream.say(Part::RequestHeaders(head(&[(":path", b"/")]))).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);

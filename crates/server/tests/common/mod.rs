@@ -107,6 +107,15 @@ impl Gate {
     }
 }
 
+/// A server with a gRPC door, and a connection to it; `more` is added to `gateway`.
+pub async fn grpc(more: &str, rest: &str) -> (Gate, tonic::transport::Channel) {
+    let asked = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let text = format!("gateway: {{grpc: '{asked}'{more}}}\n{rest}");
+    let gate = Gate::start(nobody().await, &text).await;
+    let channel = tonic::transport::Channel::from_shared(format!("http://{asked}")).unwrap();
+    (gate, channel.connect().await.unwrap())
+}
+
 /// A port of loopback that nobody listens on just now.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
