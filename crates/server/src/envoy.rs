@@ -8,29 +8,29 @@ use crate::identify::{Forwarded, hops};
 use crate::quota::Reporters;
 use crate::shared::{Shared, Verdict};
 use crate::streamed::address;
-use envoy_types::pb::envoy::config::core::v3::{
-    HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption,
-};
-use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::HttpRequest;
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::{
-    Authorization, AuthorizationServer,
-};
-use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{
-    CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
-};
-use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
-use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaServiceServer;
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
-use envoy_types::pb::envoy::r#type::v3::HttpStatus;
-use envoy_types::pb::google::rpc::Status as RpcStatus;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Collected};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidegate_behavior::address::canonical;
+use tidegate_envoy::envoy::config::core::v3::{
+    HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption,
+};
+use tidegate_envoy::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
+use tidegate_envoy::envoy::service::auth::v3::attribute_context::HttpRequest;
+use tidegate_envoy::envoy::service::auth::v3::authorization_server::{
+    Authorization, AuthorizationServer,
+};
+use tidegate_envoy::envoy::service::auth::v3::check_response::HttpResponse;
+use tidegate_envoy::envoy::service::auth::v3::{
+    CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
+};
+use tidegate_envoy::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaServiceServer;
+use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
+use tidegate_envoy::envoy::r#type::v3::HttpStatus;
+use tidegate_envoy::google::rpc::Status as RpcStatus;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;

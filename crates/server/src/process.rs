@@ -8,16 +8,6 @@ use crate::envoy::{Envoy, options, read_raw};
 use crate::gateway::answer;
 use crate::identify::{Forwarded, hops};
 use crate::shared::{Shared, Verdict};
-use envoy_types::pb::envoy::config::core::v3::HeaderValue as EnvoyHeader;
-use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessor;
-use envoy_types::pb::envoy::service::ext_proc::v3::processing_request::Request as Part;
-use envoy_types::pb::envoy::service::ext_proc::v3::processing_response::Response as Reply;
-use envoy_types::pb::envoy::service::ext_proc::v3::{
-    BodyResponse, CommonResponse, HeaderMutation, HeadersResponse, HttpHeaders, ImmediateResponse,
-    ProcessingRequest, ProcessingResponse, TrailersResponse,
-};
-use envoy_types::pb::envoy::r#type::v3::HttpStatus;
 use futures_util::Stream;
 use http::HeaderMap;
 use http_body_util::{BodyExt, Collected};
@@ -29,6 +19,16 @@ use std::time::Instant;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::address::{canonical, parse_forwarded};
 use tidegate_engine::Ticket;
+use tidegate_envoy::envoy::config::core::v3::HeaderValue as EnvoyHeader;
+use tidegate_envoy::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use tidegate_envoy::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessor;
+use tidegate_envoy::envoy::service::ext_proc::v3::processing_request::Request as Part;
+use tidegate_envoy::envoy::service::ext_proc::v3::processing_response::Response as Reply;
+use tidegate_envoy::envoy::service::ext_proc::v3::{
+    BodyResponse, CommonResponse, HeaderMutation, HeadersResponse, HttpHeaders, ImmediateResponse,
+    ProcessingRequest, ProcessingResponse, TrailersResponse,
+};
+use tidegate_envoy::envoy::r#type::v3::HttpStatus;
 use tonic::{Request, Response, Status, Streaming};
 
 type Replies = Pin<Box<dyn Stream<Item = Result<ProcessingResponse, Status>> + Send>>;
@@ -103,9 +103,7 @@ impl Talk {
                 let source = message.attributes.get("envoy.filters.http.ext_proc");
                 let source = source.and_then(|all| {
                     match all.fields.get("source.address")?.kind.as_ref()? {
-                        envoy_types::pb::google::protobuf::value::Kind::StringValue(text) => {
-                            Some(text.as_str())
-                        }
+                        prost_types::value::Kind::StringValue(text) => Some(text.as_str()),
                         _ => None,
                     }
                 });
@@ -188,7 +186,7 @@ fn set(fields: &HeaderMap) -> HeaderMutation {
     for option in &mut set_headers {
         option.append_action = HeaderAppendAction::OverwriteIfExistsOrAdd.into();
         if let Some(header) = &mut option.header {
-            header.raw_value = std::mem::take(&mut header.value).into_bytes();
+            header.raw_value = std::mem::take(&mut header.value).into();
         }
     }
     HeaderMutation { set_headers, ..HeaderMutation::default() }

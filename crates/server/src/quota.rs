@@ -7,17 +7,17 @@
 
 use crate::envoy::Envoy;
 use crate::shared::Shared;
-use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::BucketAction;
-use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::bucket_action::{
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::BucketAction;
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::bucket_action::{
     AbandonAction, BucketAction as Action, QuotaAssignmentAction,
 };
-use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaService;
-use envoy_types::pb::envoy::service::rate_limit_quota::v3::{
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaService;
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::{
     BucketId, RateLimitQuotaResponse, RateLimitQuotaUsageReports,
 };
-use envoy_types::pb::envoy::r#type::v3::rate_limit_strategy::{BlanketRule, Strategy};
-use envoy_types::pb::envoy::r#type::v3::{RateLimitStrategy, TokenBucket};
-use envoy_types::pb::google::protobuf::{Duration as WireDuration, UInt32Value};
+use tidegate_envoy::envoy::r#type::v3::rate_limit_strategy::{BlanketRule, Strategy};
+use tidegate_envoy::envoy::r#type::v3::{RateLimitStrategy, TokenBucket};
+use prost_types::{Duration as WireDuration};
 use futures_util::Stream;
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -238,7 +238,7 @@ fn differs(before: &Strategy, now: &Strategy) -> bool {
 
 /// Tokens a second.
 fn rate(bucket: &TokenBucket) -> f64 {
-    let fill = bucket.tokens_per_fill.as_ref().map_or(1.0, |fill| f64::from(fill.value));
+    let fill = bucket.tokens_per_fill.map_or(1.0, f64::from);
     #[allow(clippy::cast_precision_loss)]
     let seconds = bucket
         .fill_interval
@@ -266,7 +266,7 @@ fn strategy(allotment: &Allotment, share: f64) -> Strategy {
     let (whole, tokens) = (cells.max(1.0) as u32, tokens as u32);
     Strategy::TokenBucket(TokenBucket {
         max_tokens: whole.max(tokens),
-        tokens_per_fill: Some(UInt32Value { value: tokens }),
+        tokens_per_fill: Some(tokens),
         fill_interval: Some(wire(interval)),
     })
 }

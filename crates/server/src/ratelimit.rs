@@ -3,20 +3,20 @@
 
 use crate::answer::whole_seconds;
 use crate::envoy::Envoy;
-use envoy_types::pb::envoy::config::core::v3::HeaderValue;
-use envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit as Named;
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::{
-    Code, DescriptorStatus, RateLimit,
-};
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitService;
-use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Duration, ListValue, Struct, Value};
 use prost::Message;
+use prost_types::value::Kind;
+use prost_types::{Duration, ListValue, Struct, Value};
 use smallvec::SmallVec;
 use tidegate_engine::descriptors::{Against, Asked, CallError, Status as Told, Verdict};
 use tidegate_engine::domains::{Rate, Unit};
+use tidegate_envoy::envoy::config::core::v3::HeaderValue;
+use tidegate_envoy::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
+use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit as Named;
+use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_response::{
+    Code, DescriptorStatus, RateLimit,
+};
+use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitService;
+use tidegate_envoy::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use tonic::{Request, Response, Status};
 
 #[tonic::async_trait]
@@ -48,7 +48,7 @@ fn asked<'a>(
     descriptor: &'a RateLimitDescriptor,
 ) -> Result<Asked<'a>, Status> {
     let hits = match descriptor.hits_addend {
-        Some(hits) => u32::try_from(hits.value).unwrap_or(u32::MAX),
+        Some(hits) => u32::try_from(hits).unwrap_or(u32::MAX),
         // The protocol can't tell a 0 here from one that was not set.
         None => call.hits_addend.max(1),
     };

@@ -8,16 +8,6 @@ use crate::envoy::Envoy;
 use crate::gateway::TICKET;
 use crate::identify::{Forwarded, Seen, X_FORWARDED_FOR, hops};
 use crate::shared::Shared;
-use envoy_types::pb::envoy::config::core::v3::address::Address;
-use envoy_types::pb::envoy::config::core::v3::{Address as AnyAddress, RequestMethod};
-use envoy_types::pb::envoy::data::accesslog::v3::{
-    AccessLogCommon, HttpAccessLogEntry, HttpRequestProperties,
-};
-use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_server::AccessLogService;
-use envoy_types::pb::envoy::service::accesslog::v3::stream_access_logs_message::LogEntries;
-use envoy_types::pb::envoy::service::accesslog::v3::{
-    StreamAccessLogsMessage, StreamAccessLogsResponse,
-};
 use http::header::{REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
@@ -26,6 +16,16 @@ use std::time::Duration;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::address::canonical;
 use tidegate_engine::Ticket;
+use tidegate_envoy::envoy::config::core::v3::address::Address;
+use tidegate_envoy::envoy::config::core::v3::{Address as AnyAddress, RequestMethod};
+use tidegate_envoy::envoy::data::accesslog::v3::{
+    AccessLogCommon, HttpAccessLogEntry, HttpRequestProperties,
+};
+use tidegate_envoy::envoy::service::accesslog::v3::access_log_service_server::AccessLogService;
+use tidegate_envoy::envoy::service::accesslog::v3::stream_access_logs_message::LogEntries;
+use tidegate_envoy::envoy::service::accesslog::v3::{
+    StreamAccessLogsMessage, StreamAccessLogsResponse,
+};
 use tidegate_limiter::Timestamp;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -60,7 +60,7 @@ impl Envoy {
         let request = entry.request.unwrap_or_default();
         let common = entry.common_properties.unwrap_or_default();
         let Some(response) = entry.response else { return "unreadable" };
-        let status = response.response_code.and_then(|code| u16::try_from(code.value).ok());
+        let status = response.response_code.and_then(|code| u16::try_from(code).ok());
         let duration = common.time_to_last_downstream_tx_byte.and_then(|time| {
             let seconds = u64::try_from(time.seconds).ok()?;
             Some(Duration::new(seconds, u32::try_from(time.nanos).ok()?.min(999_999_999)))

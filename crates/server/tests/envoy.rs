@@ -4,23 +4,22 @@
 mod common;
 
 use common::grpc;
-use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{
+use tidegate_envoy::envoy::config::core::v3::socket_address::PortSpecifier;
+use tidegate_envoy::envoy::config::core::v3::{
     Address, HeaderMap, HeaderValue, SocketAddress, address,
 };
-use envoy_types::pb::envoy::data::accesslog::v3::{
+use tidegate_envoy::envoy::data::accesslog::v3::{
     HttpAccessLogEntry, HttpRequestProperties, HttpResponseProperties,
 };
-use envoy_types::pb::envoy::service::accesslog::v3::StreamAccessLogsMessage;
-use envoy_types::pb::envoy::service::accesslog::v3::access_log_service_client::AccessLogServiceClient;
-use envoy_types::pb::envoy::service::accesslog::v3::stream_access_logs_message::{
+use tidegate_envoy::envoy::service::accesslog::v3::StreamAccessLogsMessage;
+use tidegate_envoy::envoy::service::accesslog::v3::access_log_service_client::AccessLogServiceClient;
+use tidegate_envoy::envoy::service::accesslog::v3::stream_access_logs_message::{
     HttpAccessLogEntries, LogEntries,
 };
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
-use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
-use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
-use envoy_types::pb::google::protobuf::UInt32Value;
+use tidegate_envoy::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+use tidegate_envoy::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use tidegate_envoy::envoy::service::auth::v3::check_response::HttpResponse;
+use tidegate_envoy::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -77,7 +76,7 @@ async fn every_question_has_an_answer() {
     // What is no text, no field or no path is decided all the same.
     let raw = |key: &str, raw: &[u8]| HeaderValue {
         key: key.into(),
-        raw_value: raw.to_vec(),
+        raw_value: raw.to_vec().into(),
         ..HeaderValue::default()
     };
     let headers = vec![
@@ -132,7 +131,7 @@ async fn what_a_stream_tells_is_learned_and_the_rest_counted() {
                 ..HttpRequestProperties::default()
             }),
             response: Some(HttpResponseProperties {
-                response_code: status.map(|value| UInt32Value { value }),
+                response_code: status,
                 ..HttpResponseProperties::default()
             }),
             ..HttpAccessLogEntry::default()

@@ -4,19 +4,19 @@
 mod common;
 
 use common::{Gate, grpc};
-use envoy_types::pb::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
-use envoy_types::pb::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::{
+use prost_types::Value;
+use prost_types::value::Kind;
+use tidegate_envoy::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
+use tidegate_envoy::envoy::extensions::common::ratelimit::v3::rate_limit_descriptor::{
     Entry, RateLimitOverride,
 };
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::Code::{
+use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_response::Code::{
     Ok as Pass, OverLimit,
 };
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::DescriptorStatus;
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit;
-use envoy_types::pb::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
-use envoy_types::pb::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{UInt64Value, Value};
+use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_response::DescriptorStatus;
+use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_response::rate_limit::Unit;
+use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_service_client::RateLimitServiceClient;
+use tidegate_envoy::envoy::service::ratelimit::v3::{RateLimitRequest, RateLimitResponse};
 use tidegate_server::config::{self, ConfigError};
 use tonic::Code;
 use tonic::transport::Channel;
@@ -429,8 +429,7 @@ async fn a_limit_in_the_call_holds_instead_of_the_configured_one() {
 async fn hits_of_the_call_and_of_a_descriptor() {
     let mut asker = asker(&[LIMITS], "").await;
     let of = |call_hits: u32, own: Option<u64>| {
-        let hits_addend = own.map(|value| UInt64Value { value });
-        let descriptors = vec![RateLimitDescriptor { hits_addend, ..descriptor("both=any") }];
+        let descriptors = vec![RateLimitDescriptor { hits_addend: own, ..descriptor("both=any") }];
         RateLimitRequest { domain: "test".into(), descriptors, hits_addend: call_hits }
     };
     // A 0 of the call can't be told from none, so it is one; that of a descriptor peeks.

@@ -4,21 +4,21 @@
 mod common;
 
 use common::{Gate, grpc};
-use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
-use envoy_types::pb::envoy::r#type::v3::rate_limit_strategy::{BlanketRule, Strategy};
-use envoy_types::pb::envoy::service::ext_proc::v3::external_processor_client::ExternalProcessorClient;
-use envoy_types::pb::envoy::service::ext_proc::v3::processing_request::Request as Part;
-use envoy_types::pb::envoy::service::ext_proc::v3::processing_response::Response as Reply;
-use envoy_types::pb::envoy::service::ext_proc::v3::{
+use tidegate_envoy::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use tidegate_envoy::envoy::r#type::v3::rate_limit_strategy::{BlanketRule, Strategy};
+use tidegate_envoy::envoy::service::ext_proc::v3::external_processor_client::ExternalProcessorClient;
+use tidegate_envoy::envoy::service::ext_proc::v3::processing_request::Request as Part;
+use tidegate_envoy::envoy::service::ext_proc::v3::processing_response::Response as Reply;
+use tidegate_envoy::envoy::service::ext_proc::v3::{
     HttpBody, HttpHeaders, HttpTrailers, ProcessingRequest, ProcessingResponse,
 };
-use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::bucket_action::BucketAction;
-use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_client::RateLimitQuotaServiceClient;
-use envoy_types::pb::envoy::service::rate_limit_quota::v3::rate_limit_quota_usage_reports::BucketQuotaUsage;
-use envoy_types::pb::envoy::service::rate_limit_quota::v3::{
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::bucket_action::BucketAction;
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_client::RateLimitQuotaServiceClient;
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_usage_reports::BucketQuotaUsage;
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::{
     BucketId, RateLimitQuotaResponse, RateLimitQuotaUsageReports,
 };
-use envoy_types::pb::google::protobuf::Duration as WireDuration;
+use prost_types::Duration as WireDuration;
 use tokio::sync::mpsc;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
@@ -102,7 +102,7 @@ impl Reporter {
         let Some(Strategy::TokenBucket(bucket)) = self.next().await.unwrap() else { panic!() };
         let interval = bucket.fill_interval.unwrap();
         let seconds = interval.seconds as f64 + f64::from(interval.nanos) * 1e-9;
-        60.0 * f64::from(bucket.tokens_per_fill.unwrap().value) / seconds
+        60.0 * f64::from(bucket.tokens_per_fill.unwrap()) / seconds
     }
 }
 
@@ -195,7 +195,7 @@ impl Processor {
 fn head(fields: &[(&str, &[u8])]) -> HttpHeaders {
     let field = |(key, raw): &(&str, &[u8])| HeaderValue {
         key: (*key).to_owned(),
-        raw_value: raw.to_vec(),
+        raw_value: raw.to_vec().into(),
         ..HeaderValue::default()
     };
     let headers = Some(HeaderMap { headers: fields.iter().map(field).collect() });
