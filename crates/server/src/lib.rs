@@ -12,6 +12,7 @@
 //! | `answer` | denials and errors as problem documents |
 //! | `gateway` | gateways that ask about each request over HTTP |
 //! | `envoy` | Envoy, over gRPC: its questions and its access log |
+//! | `resp` | Redis clients that ask about keys of their own: `CL.THROTTLE` |
 //! | `reports` | what became of requests, from access logs that are followed or come by syslog |
 //! | [`layer`] | the same decisions inside of a Rust service, as a tower layer |
 //! | `outlook` | what the site's rate should be, made anew each hour |
@@ -36,6 +37,7 @@ mod outlook;
 mod proxy;
 mod reload;
 mod reports;
+mod resp;
 mod server;
 mod shared;
 mod slow;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tidegate_behavior::{Outcome, Request};
 use tidegate_engine::policy::{OnError, Policy};
 use tidegate_engine::{Decision, Engine, Ticket};
-use tidegate_limiter::{Clock, SystemClock, Timestamp};
+use tidegate_limiter::{Admission, Clock, Cost, Quota, SystemClock, Timestamp};
 
 /// What is to be done with a request.
 pub(crate) enum Verdict {
@@ -103,6 +103,17 @@ impl Shared {
             answer::annotate(policy, &decision, &mut fields);
         }
         Verdict::Pass { ticket: Some(decision.ticket), wait: decision.wait, fields }
+    }
+
+    /// Charges a name under a quota of the caller's; `None` when that failed.
+    pub(crate) fn charge(
+        &self,
+        name: &[u8],
+        quota: Quota,
+        cost: Cost,
+        now: Timestamp,
+    ) -> Option<Admission> {
+        self.guard(|| self.engine.charge(name, quota, cost, now))
     }
 
     /// Takes in what became of a request that was passed on.

@@ -116,6 +116,8 @@ pub(super) struct Gateway {
     #[serde(default)]
     pub grpc: Option<At<String>>,
     #[serde(default)]
+    pub resp: Option<At<String>>,
+    #[serde(default)]
     pub access_logs: Vec<At<AccessLog>>,
 }
 
@@ -319,7 +321,7 @@ impl From<&str> for Upstream {
 
 impl From<&str> for Gateway {
     fn from(text: &str) -> Self {
-        Self { listen: Some(here(text)), grpc: None, access_logs: Vec::new() }
+        Self { listen: Some(here(text)), grpc: None, resp: None, access_logs: Vec::new() }
     }
 }
 
