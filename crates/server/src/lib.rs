@@ -13,6 +13,8 @@
 //! | `gateway` | gateways that ask about each request over HTTP |
 //! | `envoy` | Envoy, over gRPC: its questions and its access log |
 //! | `resp` | Redis clients that ask about keys of their own: `CL.THROTTLE` |
+//! | [`follow`] | a file that others write to, through rotation and truncation |
+//! | [`webhook`] | messages to a URL, with patience |
 //! | `reports` | what became of requests, from access logs that are followed or come by syslog |
 //! | [`layer`] | the same decisions inside of a Rust service, as a tower layer |
 //! | `outlook` | what the site's rate should be, made anew each hour |
@@ -27,6 +29,7 @@ mod background;
 mod body;
 pub mod config;
 mod envoy;
+pub mod follow;
 mod forward;
 mod gateway;
 mod identify;
@@ -43,6 +46,7 @@ mod shared;
 mod slow;
 mod tls;
 mod upstream;
+pub mod webhook;
 
 pub use config::{ConfigError, Resolved};
 pub use identify::Identity;
