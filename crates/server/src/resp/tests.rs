@@ -211,7 +211,7 @@ async fn a_batch_is_answered_in_order_however_it_is_cut() {
     let mut batch = String::new();
     let mut expected = String::new();
     for n in 0..40 {
-        batch += &format!("*5\r\n$11\r\nCL.THROTTLE\r\n$1\r\nk\r\n$2\r\n40\r\n$1\r\n1\r\n$6\r\n");
+        batch += "*5\r\n$11\r\nCL.THROTTLE\r\n$1\r\nk\r\n$2\r\n40\r\n$1\r\n1\r\n$6\r\n";
         batch += &format!("360000\r\nPING {n}\r\n");
         let digits = n.to_string().len();
         expected += &format!("*5\r\n:0\r\n:41\r\n:{}\r\n:-1\r\n:RESET\r\n", 40 - n);
