@@ -65,6 +65,7 @@ impl Engine {
             let guest =
                 client.guest(&self.houses, &snapshot, &self.memory, &facts, &around, who.client);
             let spared = guest.filter(|_| learned.punishes());
+            let apart = spared.is_some();
             let bucket = match spared {
                 Some(guest) => learned.spare(guest, &snapshot, now),
                 None => &mut client.bucket,
@@ -73,6 +74,7 @@ impl Engine {
             let mut decision =
                 decision(&snapshot, request, &who, &facts, features, &learned, &held);
             decision.anomaly = client.standing.oddity.score();
+            decision.spared = apart;
             client.answered(&decision);
             (decision, note)
         });
@@ -352,6 +354,7 @@ fn decision(
         scored: learned.score.is_some(),
         score: learned.score.unwrap_or(0.0),
         suspicion: learned.suspicion,
+        spared: false,
     }
 }
 

@@ -169,6 +169,9 @@ pub struct Decision {
     pub score: f32,
     /// What was thought of the first requests of those who came like the client, 0..1.
     pub suspicion: f32,
+    /// Whether one of those behind a shared address was spared what the address is held to: `action`
+    /// and `risk` are then of that one alone.
+    pub spared: bool,
 }
 
 impl Decision {

@@ -4,13 +4,13 @@ use crate::decision::RuleRef;
 use crate::engine::Engine;
 use crate::pending::Permit;
 use crate::policy::{MAX_MATCHES, Mode, OnError, Rule};
-use crate::snapshot::{Identity, Snapshot};
+use crate::snapshot::{Identity, Snapshot, space};
 use smallvec::SmallVec;
 use std::time::Duration;
 use tidegate_behavior::Request;
 use tidegate_behavior::facts::Facts;
 use tidegate_limiter::{
-    Admission, Charge, Cost, Entry, Key, Limit, LimitState, Timestamp, check_all,
+    Admission, Charge, Cost, Entry, Key, Limit, LimitState, Quota, Timestamp, check_all,
 };
 
 /// The state of one rule for one key.
@@ -98,6 +98,19 @@ impl Engine {
         Held { rule: RuleRef::Static(binding.position), admission: answer.admission, permit }
     }
 
+    /// Charges whatever goes by this name under a quota that the caller gives, apart from policy,
+    /// rules and clients. A cost of zero only asks. The states are kept beside those of the rules, and
+    /// the coldest of both are forgotten first.
+    pub fn charge(&self, name: &[u8], quota: Quota, cost: Cost, now: Timestamp) -> Admission {
+        let key = self.keys.key(space::NAMED, name);
+        let limit = Limit::TokenBucket(quota);
+        if cost == Cost::ZERO {
+            let known = self.rules.read(key, |rule| rule.state.peek(&limit, cost, now));
+            return known.unwrap_or_else(|| LimitState::default().peek(&limit, cost, now));
+        }
+        self.rules.with(key, now, |rule| rule.state.check(&limit, cost, now))
+    }
+
     /// Keeps what concurrency rules must release when the request ends.
     fn permit(&self, matches: &[Match<'_>], keys: &[Key], charged: Timestamp) -> u32 {
         let held = matches
@@ -122,4 +135,29 @@ const CLOSED: Admission = Admission {
 fn answer_matters(rule: &Admission, own: &Admission) -> bool {
     let share = |a: &Admission| f64::from(a.remaining) / f64::from(a.limit.max(1));
     !rule.admitted || !rule.wait.is_zero() || share(rule) <= share(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Setup;
+    use crate::policy::Policy;
+
+    #[test]
+    fn a_name_is_charged_for_itself_alone_and_asking_is_free() {
+        let engine = Engine::new(Policy::default(), Setup { capacity: 1000, ..Setup::default() });
+        let quota = Quota::new(2, Duration::from_secs(60), 2).unwrap();
+        let now = Timestamp::from_secs(1_000);
+        let charge = |name: &[u8], cells| engine.charge(name, quota, Cost::cells(cells), now);
+        assert_eq!(charge(b"a", 0).remaining, 2);
+        assert_eq!(engine.rules.len(), 0, "a question keeps nothing");
+        assert_eq!(charge(b"a", 1).remaining, 1);
+        assert_eq!(charge(b"a", 0).remaining, 1);
+        let denied = charge(b"a", 2);
+        assert!(!denied.admitted);
+        assert_eq!(denied.retry_after, Duration::from_secs(30));
+        assert_eq!(charge(b"a", 3).retry_after, Duration::MAX);
+        assert_eq!(charge(b"a", 1).remaining, 0, "a denial consumes nothing");
+        assert_eq!(charge(b"b", 2).remaining, 0);
+    }
 }

@@ -15,7 +15,7 @@ use tidegate_models::AnyModel;
 use crate::client::Name;
 
 /// Spaces of keys, so that one name in two roles never meets itself.
-mod space {
+pub(crate) mod space {
     pub(super) const CREDENTIAL: u8 = 1;
     pub(super) const ADDRESS: u8 = 2;
     pub(super) const NETWORK: u8 = 3;
@@ -24,6 +24,7 @@ mod space {
     pub(super) const NOBODY: u8 = 6;
     pub(super) const TREES: u8 = 7;
     pub(super) const DESCRIPTOR: u8 = 8;
+    pub(crate) const NAMED: u8 = 9;
 }
 
 /// Where random cuts come from: whoever does not know the secret cannot tell them.

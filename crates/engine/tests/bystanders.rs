@@ -14,6 +14,8 @@ struct Site {
     engine: Engine,
     /// Requests and denials of partner, visitors and attackers.
     counts: [(u32, u32); 3],
+    /// Decisions of theirs in which a guest was spared.
+    spared: [u32; 3],
 }
 
 impl Site {
@@ -23,7 +25,7 @@ impl Site {
             capacity: 10_000,
             ..Setup::default()
         };
-        Self { engine: Engine::new(Policy::default(), setup), counts: [(0, 0); 3] }
+        Self { engine: Engine::new(Policy::default(), setup), counts: [(0, 0); 3], spared: [0; 3] }
     }
 
     fn ask(&mut self, who: usize, request: &Request<'_>) {
@@ -33,6 +35,7 @@ impl Site {
         }
         self.counts[who].0 += 1;
         self.counts[who].1 += u32::from(!decision.allowed);
+        self.spared[who] += u32::from(decision.spared);
     }
 }
 
@@ -141,6 +144,7 @@ fn office(rotates: bool) -> Site {
                 }
                 site.counts[2].0 += 1;
                 site.counts[2].1 += u32::from(!decision.allowed);
+                site.spared[2] += u32::from(decision.spared);
             }
         }
     }
@@ -150,7 +154,8 @@ fn office(rotates: bool) -> Site {
 #[test]
 fn an_office_keeps_its_service_while_one_machine_in_it_is_stopped() {
     for rotates in [false, true] {
-        let [people, visitors, machine] = office(rotates).counts;
+        let Site { counts: [people, visitors, machine], spared, .. } = office(rotates);
+        assert!(spared[0] > 100 && spared[1..] == [0, 0], "{spared:?}, {rotates}");
         assert!(f64::from(machine.1) > 0.8 * f64::from(machine.0), "{machine:?}, {rotates}");
         assert!(people.1 * 50 < people.0, "{people:?}, {rotates}");
         assert_eq!(visitors.1, 0, "{rotates}");

@@ -16,6 +16,9 @@
 //! | `quota` | Envoy, over gRPC: its rate limit quota service |
 //! | `process` | Envoy, over gRPC: its external processor |
 //! | `streamed` | Envoy, over gRPC: its access log |
+//! | `resp` | Redis clients that ask about keys of their own: `CL.THROTTLE` |
+//! | [`follow`] | a file that others write to, through rotation and truncation |
+//! | [`webhook`] | messages to a URL, with patience |
 //! | `reports` | what became of requests, from access logs that are followed or come by syslog |
 //! | [`layer`] | the same decisions inside of a Rust service, as a tower layer |
 //! | `outlook` | what the site's rate should be, made anew each hour |
@@ -30,6 +33,7 @@ mod background;
 mod body;
 pub mod config;
 mod envoy;
+pub mod follow;
 mod forward;
 mod gateway;
 mod identify;
@@ -43,12 +47,14 @@ mod quota;
 mod ratelimit;
 mod reload;
 mod reports;
+mod resp;
 mod server;
 mod shared;
 mod slow;
 mod streamed;
 mod tls;
 mod upstream;
+pub mod webhook;
 
 pub use config::{ConfigError, Resolved};
 pub use identify::Identity;

@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     reloads: Family<Labels, Counter>,
     forecasts: Family<Labels, Counter>,
     reports: Family<Labels, Counter>,
+    commands: Family<Labels, Counter>,
     pub connections: Gauge,
     pub connections_full: Counter,
     pub in_flight: Gauge,
@@ -44,6 +45,7 @@ impl Metrics {
             reloads: Family::default(),
             forecasts: Family::default(),
             reports: Family::default(),
+            commands: Family::default(),
             connections: Gauge::default(),
             connections_full: Counter::default(),
             in_flight: Gauge::default(),
@@ -71,6 +73,11 @@ impl Metrics {
             "access_log_lines",
             "Lines of the gateways' access logs, by what was read",
             self.reports.clone(),
+        );
+        registry.register(
+            "resp_commands",
+            "Commands of Redis clients, by what came of them",
+            self.commands.clone(),
         );
         registry.register(
             "forecast_hours",
@@ -131,6 +138,11 @@ impl Metrics {
     /// Counts a line of a gateway's access log.
     pub(crate) fn report(&self, read: &'static str) {
         self.reports.get_or_create(&[("read", read)]).inc();
+    }
+
+    /// Counts a command of a Redis client.
+    pub(crate) fn command(&self, answer: &'static str) {
+        self.commands.get_or_create(&[("answer", answer)]).inc();
     }
 
     /// Counts an hour by how it compares with its forecast.

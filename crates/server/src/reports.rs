@@ -5,26 +5,16 @@
 //! line of JSON has the ticket in any string and the rest under the names that Caddy, Traefik, nginx and
 //! the examples give them. Lines without a ticket are of requests that nobody asked about.
 
+use crate::follow::{self, Follower, Look, MOST_LINE};
 use crate::shared::Shared;
 use serde_json::Value;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_behavior::Outcome;
 use tidegate_engine::Ticket;
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
-
-/// How often a file is looked at.
-const LOOK: Duration = Duration::from_millis(100);
-/// A file that was moved away is read on for so many looks after its successor came.
-const PATIENCE: u32 = 10;
-/// Longer lines are passed over.
-const MOST_LINE: usize = 1 << 16;
-/// So much is read at once.
-const PIECE: usize = 1 << 16;
 
 /// What one line says.
 #[derive(Debug, PartialEq)]
@@ -121,137 +111,16 @@ pub(crate) async fn listen(shared: Arc<Shared>, socket: UdpSocket, stop: Cancell
 
 /// Follows a file until told to stop; lines that stood in it before are passed over.
 pub(crate) async fn follow(shared: Arc<Shared>, path: PathBuf, stop: CancellationToken) {
-    let mut follower = Follower::new(path);
-    // Also while lines come without end.
-    while !stop.is_cancelled() {
-        let work = tokio::task::spawn_blocking(move || {
-            let mut lines = Vec::new();
-            follower.lines(&mut lines);
-            (follower, lines)
-        });
-        let Ok((back, lines)) = work.await else {
-            tracing::error!("an access log can't be followed any more");
-            return;
-        };
-        follower = back;
-        lines.iter().for_each(|line| take(&shared, line));
-        if lines.is_empty() {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK) => {}
-            }
-        }
-    }
-}
-
-/// A file that grows, is truncated, and is moved away for another of its name.
-struct Follower {
-    path: PathBuf,
-    open: Option<(File, u64)>,
-    /// The beginning of a line whose end is not written yet.
-    rest: Vec<u8>,
-    /// Whether the line is longer than any should be and its end is awaited.
-    skips: bool,
-    /// How often the file was found at its end and another one under its name.
-    replaced: u32,
-}
-
-impl Follower {
-    fn new(path: PathBuf) -> Self {
-        let mut new = Self { path, open: None, rest: Vec::new(), skips: false, replaced: 0 };
-        new.open = new.reopen().and_then(|mut file| {
-            let end = file.seek(SeekFrom::End(0)).ok()?;
-            Some((file, end))
-        });
-        new
-    }
-
-    fn reopen(&self) -> Option<File> {
-        match File::open(&self.path) {
-            Ok(file) => Some(file),
-            Err(e) => {
-                if e.kind() != io::ErrorKind::NotFound {
-                    tracing::warn!(path = %self.path.display(), error = %e, "can't read an access log");
-                }
-                None
-            }
-        }
-    }
-
-    /// Takes whole lines that were written since, a piece at a time.
-    fn lines(&mut self, lines: &mut Vec<Vec<u8>>) {
-        if self.open.is_none() {
-            self.open = self.reopen().map(|file| (file, 0));
-        }
-        let Some((file, at)) = &mut self.open else { return };
-        if file.metadata().is_ok_and(|meta| meta.len() < *at) {
-            // Truncated: what is there now is new.
-            *at = 0;
-            self.rest.clear();
-            if file.seek(SeekFrom::Start(0)).is_err() {
-                self.open = None;
-                return;
-            }
-        }
-        let mut piece = vec![0; PIECE];
-        match file.read(&mut piece) {
-            Ok(0) => {
-                // The gateway may go on writing to a file that was moved away, until it is told.
-                self.replaced = if replaced(file, &self.path) { self.replaced + 1 } else { 0 };
-                if self.replaced > PATIENCE {
-                    self.replaced = 0;
-                    self.rest.clear();
-                    self.open = self.reopen().map(|file| (file, 0));
-                }
-            }
-            Ok(length) => {
-                *at += length as u64;
-                self.split(&piece[..length], lines);
-            }
-            Err(e) => {
-                tracing::warn!(path = %self.path.display(), error = %e, "can't read an access log");
-                self.open = None;
-            }
-        }
-    }
-
-    fn split(&mut self, piece: &[u8], lines: &mut Vec<Vec<u8>>) {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            let Some(end) = part.strip_suffix(b"\n") else {
-                self.rest.extend_from_slice(part);
-                if self.rest.len() > MOST_LINE {
-                    self.rest.clear();
-                    self.skips = true;
-                }
-                return;
-            };
-            self.rest.extend_from_slice(end);
-            let line = std::mem::take(&mut self.rest);
-            if !std::mem::take(&mut self.skips) {
-                lines.push(line);
-            }
-        }
-    }
-}
-
-/// Whether another file has this name now.
-fn replaced(file: &File, path: &Path) -> bool {
-    let (Ok(open), Ok(named)) = (file.metadata(), std::fs::metadata(path)) else { return false };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        open.ino() != named.ino() || open.dev() != named.dev()
-    }
-    #[cfg(not(unix))]
-    {
-        open.created().ok() != named.created().ok()
+    let follower = Follower::at_end(path);
+    let take = |look: &Look| look.lines.iter().for_each(|line| take(&shared, line));
+    if follow::follow(follower, &stop, take).await.is_err() {
+        tracing::error!("an access log can't be followed any more");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
     use tidegate_engine::{Engine, Policy, Setup};
 
     fn a_ticket() -> Ticket {
@@ -324,51 +193,5 @@ mod tests {
         static TICKET: std::sync::LazyLock<String> =
             std::sync::LazyLock::new(|| a_ticket().to_string());
         &TICKET
-    }
-
-    fn taken(follower: &mut Follower) -> Vec<String> {
-        let mut lines = Vec::new();
-        // As often as it takes to give up a file that was moved away.
-        for _ in 0..PATIENCE + 4 {
-            follower.lines(&mut lines);
-        }
-        lines.into_iter().map(|line| String::from_utf8(line).unwrap()).collect()
-    }
-
-    #[test]
-    fn a_file_is_followed_through_rotation_and_truncation() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("access.log");
-        std::fs::write(&path, "old\n").unwrap();
-        let mut follower = Follower::new(path.clone());
-        assert!(taken(&mut follower).is_empty());
-        let mut file = File::options().append(true).open(&path).unwrap();
-        file.write_all(b"one\ntw").unwrap();
-        assert_eq!(taken(&mut follower), ["one"]);
-        file.write_all(b"o\n").unwrap();
-        assert_eq!(taken(&mut follower), ["two"]);
-        // Moved away, written to once more, and replaced.
-        std::fs::rename(&path, folder.path().join("access.log.1")).unwrap();
-        assert!(taken(&mut follower).is_empty());
-        file.write_all(b"late\n").unwrap();
-        std::fs::write(&path, "new\n").unwrap();
-        assert_eq!(taken(&mut follower), ["late", "new"]);
-        std::fs::write(&path, "x\n").unwrap();
-        assert_eq!(taken(&mut follower), ["x"]);
-        // What is no line is passed over, and what comes after it is not.
-        let mut file = File::options().append(true).open(&path).unwrap();
-        file.write_all(&vec![b'a'; 3 * MOST_LINE]).unwrap();
-        file.write_all(b"\nafter\n").unwrap();
-        assert_eq!(taken(&mut follower), ["after"]);
-    }
-
-    #[test]
-    fn a_file_that_comes_later_is_read_from_its_beginning() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("access.log");
-        let mut follower = Follower::new(path.clone());
-        assert!(taken(&mut follower).is_empty());
-        std::fs::write(&path, "first\n").unwrap();
-        assert_eq!(taken(&mut follower), ["first"]);
     }
 }

@@ -9,6 +9,7 @@ use crate::outlook;
 use crate::proxy::Proxy;
 use crate::reload::{self, Reloader};
 use crate::reports;
+use crate::resp;
 use crate::shared::{Live, Shared};
 use crate::slow::{PROBES, Patient, Streams};
 use crate::tls::{TlsError, server_config};
@@ -66,6 +67,7 @@ pub struct Server {
     admin: TcpListener,
     gateway: Option<TcpListener>,
     grpc: Option<TcpListener>,
+    resp: Option<TcpListener>,
     syslog: Vec<UdpSocket>,
     resolved: Resolved,
     reloader: Option<Arc<Reloader>>,
@@ -105,13 +107,16 @@ impl Server {
             listeners.push((bind(listen.address, "proxy").await?, tls, listen.clone()));
         }
         let admin = bind(resolved.admin.address, "admin API").await?;
-        let (mut gateway, mut grpc, mut syslog) = (None, None, Vec::new());
+        let (mut gateway, mut grpc, mut resp, mut syslog) = (None, None, None, Vec::new());
         if let Some(config) = &resolved.gateway {
             if let Some(address) = config.http {
                 gateway = Some(bind(address, "gateways").await?);
             }
             if let Some(address) = config.grpc {
                 grpc = Some(bind(address, "gateways over gRPC").await?);
+            }
+            if let Some(address) = config.resp {
+                resp = Some(bind(address, "Redis clients").await?);
             }
             for log in &config.access_logs {
                 if let AccessLog::Syslog(address) = *log {
@@ -122,7 +127,18 @@ impl Server {
         }
         let reloader =
             config_path.map(|path| Arc::new(Reloader::new(path, &resolved, Arc::clone(&shared))));
-        Ok(Self { shared, listeners, admin, gateway, grpc, syslog, resolved, reloader, workers })
+        Ok(Self {
+            shared,
+            listeners,
+            admin,
+            gateway,
+            grpc,
+            resp,
+            syslog,
+            resolved,
+            reloader,
+            workers,
+        })
     }
 
     /// The addresses that the proxy is bound to, in the order of the configuration.
@@ -214,6 +230,11 @@ impl Server {
                     tracing::error!(%error, "the gRPC listener broke; Envoy is not answered any more");
                 }
             });
+        }
+        if let Some(listener) = self.resp {
+            let (shared, until) = (Arc::clone(&self.shared), (stop.clone(), kill.clone()));
+            let patience = self.resolved.idle_timeout;
+            tasks.spawn(resp::serve(shared, listener, patience, tasks.clone(), until));
         }
         if let Some(listener) = self.gateway {
             let router = gateway::router(Arc::clone(&self.shared));

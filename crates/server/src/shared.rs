@@ -18,7 +18,7 @@ use tidegate_behavior::{Outcome, Request};
 use tidegate_engine::descriptors::{self, Asked, CallError};
 use tidegate_engine::policy::{OnError, Policy};
 use tidegate_engine::{Decision, Engine, Ticket};
-use tidegate_limiter::{Clock, SystemClock, Timestamp};
+use tidegate_limiter::{Admission, Clock, Cost, Quota, SystemClock, Timestamp};
 
 /// What is to be done with a request.
 pub(crate) enum Verdict {
@@ -114,6 +114,17 @@ impl Shared {
         now: Timestamp,
     ) -> Option<Result<descriptors::Verdict, CallError>> {
         self.guard(|| self.engine.limit_descriptors(domain, asked, now))
+    }
+
+    /// Charges a name under a quota of the caller's; `None` when that failed.
+    pub(crate) fn charge(
+        &self,
+        name: &[u8],
+        quota: Quota,
+        cost: Cost,
+        now: Timestamp,
+    ) -> Option<Admission> {
+        self.guard(|| self.engine.charge(name, quota, cost, now))
     }
 
     /// Takes in what became of a request that was passed on.

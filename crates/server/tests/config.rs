@@ -344,6 +344,8 @@ fn a_gateway_may_ask_from_where_nobody_else_can() {
         ("gateway: 0.0.0.0:9902", "none of them is trusted"),
         ("gateway: {access_logs: []}", "nowhere to ask"),
         ("gateway: {grpc: 0.0.0.0:9904}", "none of them is trusted"),
+        ("gateway: {resp: 0.0.0.0:6380}", "none of them is trusted"),
+        ("gateway: {resp: 6380}", "`6380` is not an address to listen on"),
         ("gateway: {listen: 127.0.0.1:9902, access_logs: [{syslog: 514}]}", "not an address"),
         (
             "gateway: {listen: 127.0.0.1:9902, access_logs: [{syslog: 0.0.0.0:514}]}",
@@ -355,6 +357,10 @@ fn a_gateway_may_ask_from_where_nobody_else_can() {
         let message = load(&path).unwrap_err().to_string();
         assert!(message.contains(expected), "{text}: {message}");
     }
+    let (_folder, path) = write("gateway: {resp: 127.0.0.1:6380}");
+    let lines = check(&load(&path).unwrap());
+    assert!(lines.iter().any(|line| line.starts_with("Redis clients ask on 127.0.0.1:6380")));
+    assert!(!lines.iter().any(|line| line.starts_with("Warning")), "{lines:#?}");
     let trusted = "gateway: 0.0.0.0:9902\nidentity: {trusted_hops: [10.0.0.0/8]}";
     let (_folder, path) = write(trusted);
     let lines = check(&load(&path).unwrap());

@@ -21,6 +21,9 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Tell the story of one client of a log: each change of its limit, and why.
     Explain(ExplainArgs),
+    /// Decide the requests of a live access log, and publish whom to deny: as a list of addresses, by a
+    /// command, to a URL.
+    Watch(WatchArgs),
     /// Watch a sample shop being visited and attacked behind Tidegate: no set-up, no network.
     Demo(DemoArgs),
     /// Run the reverse proxy and the API that a configuration file describes.
@@ -337,7 +340,7 @@ pub(crate) struct ReadArgs {
     #[arg(long, value_name = "KEY=FIELD")]
     pub(crate) map: Vec<String>,
     /// Take clients, lists and whatever else the command uses of a policy from this configuration
-    /// instead of the defaults; replay and explain also its limits and model.
+    /// instead of the defaults; replay, explain and watch also its limits and model.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -370,6 +373,48 @@ pub(crate) struct ReplayArgs {
     /// Print the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// How a list of addresses is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// `ADDRESS 1;` a line, for `geo` of nginx.
+    Nginx,
+    /// An address a line.
+    Plain,
+    /// A script for `ipset restore`: sets `tidegate` and `tidegate6`, each entry with its timeout.
+    Ipset,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// The access log. It is followed through rotation and truncation, and waited for if it is not
+    /// there yet.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) read: ReadArgs,
+    /// Another model than the one of the configuration or the one built in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
+    /// Read what stands in the log already, so that clients are known from it; of what was done about
+    /// them only what still holds is told.
+    #[arg(long)]
+    pub(crate) from_start: bool,
+    /// Keep the addresses of blocked clients in this file: replaced as a whole, when somebody comes or
+    /// goes, at most once a second.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) deny_list: Option<PathBuf>,
+    /// How the list is written.
+    #[arg(long, value_name = "FORMAT", default_value = "nginx", requires = "deny_list")]
+    pub(crate) deny_format: ListFormat,
+    /// Run this by `sh -c` after each change of the list, such as 'nginx -s reload'.
+    #[arg(long, value_name = "COMMAND", requires = "deny_list")]
+    pub(crate) run: Option<String>,
+    /// Post each change of what is done about a client to this URL, as JSON; failed ones are tried
+    /// again.
+    #[arg(long, value_name = "URL")]
+    pub(crate) webhook: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -20,6 +20,7 @@ mod serve;
 mod simulate;
 mod study;
 mod train;
+mod watch;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -30,6 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> miette::Result<()> {
     match Cli::parse().command {
         Command::Replay(args) => replay::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::serve(&args),

@@ -56,7 +56,7 @@ fn run(resolved: Resolved, file: Option<PathBuf>) -> miette::Result<()> {
 }
 
 /// Logs go to standard error: text for a terminal, JSON for a collector. `RUST_LOG` filters them.
-fn start_logging() {
+pub(crate) fn start_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start in one process (tests) keeps the first subscriber, which is as good.

@@ -100,20 +100,28 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
                  log there."
             ));
         }
+        if let Some(address) = gateway.resp {
+            lines.push(format!(
+                "Redis clients ask on {address} about keys and quotas of their own (CL.THROTTLE); mode, \
+                 lists and model have no part in it."
+            ));
+        }
         let logs = gateway.access_logs.iter().map(|log| match log {
             AccessLog::File(path) => format!("the file {}", path.display()),
             AccessLog::Syslog(address) => format!("syslog on {address}"),
         });
         let logs: Vec<String> = logs.collect();
-        lines.push(if logs.is_empty() && gateway.grpc.is_some() {
-            "Responses are learned from what Envoy streams.".into()
-        } else if logs.is_empty() {
-            "Warning: no access log tells what became of these requests, so nothing is learned from \
-             their responses: set gateway.access_logs."
-                .into()
-        } else {
-            format!("What became of them is read from {}.", logs.join(" and "))
-        });
+        if !logs.is_empty() {
+            lines.push(format!("What became of them is read from {}.", logs.join(" and ")));
+        } else if gateway.grpc.is_some() {
+            lines.push("Responses are learned from what Envoy streams.".into());
+        } else if gateway.http.is_some() {
+            lines.push(
+                "Warning: no access log tells what became of these requests, so nothing is learned \
+                 from their responses: set gateway.access_logs."
+                    .into(),
+            );
+        }
     }
     let token = if resolved.admin.token.is_some() { "with a token" } else { "without a token" };
     lines.push(format!("API, metrics and health on {} {token}.", resolved.admin.address));

@@ -151,6 +151,8 @@ pub struct Gateway {
     pub http: Option<SocketAddr>,
     /// The address to ask at over gRPC.
     pub grpc: Option<SocketAddr>,
+    /// The address at which Redis clients ask about keys of their own.
+    pub resp: Option<SocketAddr>,
     /// Their access logs.
     pub access_logs: Vec<AccessLog>,
 }

@@ -118,6 +118,8 @@ pub(super) struct Gateway {
     #[serde(default)]
     pub ratelimit: Vec<At<String>>,
     #[serde(default)]
+    pub resp: Option<At<String>>,
+    #[serde(default)]
     pub access_logs: Vec<At<AccessLog>>,
 }
 
@@ -324,6 +326,7 @@ impl From<&str> for Gateway {
         Self {
             listen: Some(here(text)),
             grpc: None,
+            resp: None,
             ratelimit: Vec::new(),
             access_logs: Vec::new(),
         }

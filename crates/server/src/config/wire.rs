@@ -141,11 +141,12 @@ pub(super) fn gateway(
 ) -> Result<Option<Gateway>, ConfigError> {
     let Some(at) = raw else { return Ok(None) };
     let Short(raw) = &at.value;
-    if raw.listen.is_none() && raw.grpc.is_none() {
+    if raw.listen.is_none() && raw.grpc.is_none() && raw.resp.is_none() {
         return Err(source.error(
             at.referenced,
             "gateways have nowhere to ask",
-            "write listen: 127.0.0.1:9902 (HTTP), grpc: 127.0.0.1:9904 (Envoy), or both",
+            "write listen: 127.0.0.1:9902 (HTTP), grpc: 127.0.0.1:9904 (Envoy) or resp: \
+             127.0.0.1:6380 (Redis clients)",
         ));
     }
     let door = |written: &At<String>| {
@@ -169,6 +170,7 @@ pub(super) fn gateway(
     }
     let http = raw.listen.as_ref().map(door).transpose()?;
     let grpc = raw.grpc.as_ref().map(door).transpose()?;
+    let resp = raw.resp.as_ref().map(door).transpose()?;
     let log = |at: &At<raw::AccessLog>| match &at.value {
         raw::AccessLog::File(name) => Ok(AccessLog::File(files.path(name))),
         raw::AccessLog::Syslog(text) => {
@@ -184,5 +186,5 @@ pub(super) fn gateway(
         }
     };
     let access_logs = raw.access_logs.iter().map(log).collect::<Result<_, _>>()?;
-    Ok(Some(Gateway { http, grpc, access_logs }))
+    Ok(Some(Gateway { http, grpc, resp, access_logs }))
 }
