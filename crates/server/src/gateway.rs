@@ -79,7 +79,7 @@ async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -
 
 /// Whether somebody at this address may ask about others.
 pub(crate) fn may_ask(shared: &Shared, gateway: IpAddr) -> bool {
-    gateway.is_loopback() || shared.engine.policy().identity.trusted.get(gateway).is_some()
+    shared.trusts(gateway)
 }
 
 /// Decides the request of a client that a gateway saw at this address; returns when it may pass.

@@ -6,6 +6,7 @@
 //! | `server` | the life of a server: bind, serve, watch, drain |
 //! | `proxy` | one request: identify, decide, deny or pass on, learn |
 //! | `identify` | from an HTTP head to the record that the engine decides on |
+//! | `proxy_header` | the PROXY protocol: whom a hop has a connection from |
 //! | `forward` | heads as a proxy passes them on |
 //! | `body` | bodies that stream through, and outcomes reported at their end |
 //! | `slow` | clients that take nothing of what is sent to them |
@@ -34,6 +35,7 @@ pub mod layer;
 mod metrics;
 mod outlook;
 mod proxy;
+mod proxy_header;
 mod reload;
 mod reports;
 mod server;

@@ -26,6 +26,7 @@ pub(crate) struct Metrics {
     reloads: Family<Labels, Counter>,
     forecasts: Family<Labels, Counter>,
     reports: Family<Labels, Counter>,
+    refused: Family<Labels, Counter>,
     pub connections: Gauge,
     pub connections_full: Counter,
     pub in_flight: Gauge,
@@ -43,6 +44,7 @@ impl Metrics {
             reloads: Family::default(),
             forecasts: Family::default(),
             reports: Family::default(),
+            refused: Family::default(),
             connections: Gauge::default(),
             connections_full: Counter::default(),
             in_flight: Gauge::default(),
@@ -87,6 +89,11 @@ impl Metrics {
             "Times that new connections had to wait because of max_connections",
             self.connections_full.clone(),
         );
+        registry.register(
+            "connections_refused",
+            "Connections closed for want of a PROXY header that may be believed",
+            self.refused.clone(),
+        );
         registry.register("requests_in_flight", "Requests being passed on", self.in_flight.clone());
         registry.register(
             "engine_failures",
@@ -130,6 +137,11 @@ impl Metrics {
     /// Counts a line of a gateway's access log.
     pub(crate) fn report(&self, read: &'static str) {
         self.reports.get_or_create(&[("read", read)]).inc();
+    }
+
+    /// Counts a connection that was closed before anything of it was read.
+    pub(crate) fn refuse(&self, reason: &'static str) {
+        self.refused.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// Counts an hour by how it compares with its forecast.

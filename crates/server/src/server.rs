@@ -7,6 +7,7 @@ use crate::envoy;
 use crate::gateway;
 use crate::outlook;
 use crate::proxy::Proxy;
+use crate::proxy_header;
 use crate::reload::{self, Reloader};
 use crate::reports;
 use crate::shared::{Live, Shared};
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tidegate_behavior::address::canonical;
 use tidegate_engine::{Engine, Setup};
 use tidegate_models::AnyModel;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -179,6 +181,7 @@ impl Server {
                 shared: Arc::clone(&self.shared),
                 tls,
                 http2: listen.http2,
+                proxy_protocol: listen.proxy_protocol,
                 header_timeout: self.resolved.header_timeout,
                 idle_timeout: self.resolved.idle_timeout,
                 slots: Arc::clone(&slots),
@@ -356,6 +359,7 @@ struct Front {
     shared: Arc<Shared>,
     tls: Option<TlsAcceptor>,
     http2: bool,
+    proxy_protocol: bool,
     header_timeout: Duration,
     idle_timeout: Duration,
     /// One for each connection that may yet be accepted, on whichever address.
@@ -405,7 +409,18 @@ impl Front {
         // Neither is worth a connection: without them it is slower, or dies later.
         let _ = stream.set_nodelay(true);
         let _ = PROBES.arm(&stream);
-        let stream = Patient::new(stream, self.idle_timeout);
+        let mut stream = Patient::new(stream, self.idle_timeout);
+        let peer = if self.proxy_protocol {
+            let source = proxy_header::source(&self.shared, &mut stream, peer, self.header_timeout);
+            let told = tokio::select! {
+                told = source => told,
+                () = self.stop.cancelled() => None,
+            };
+            let Some(told) = told else { return };
+            told
+        } else {
+            peer
+        };
         match self.tls.clone() {
             None => self.serve(stream, peer, slot).await,
             Some(tls) => tokio::select! {
@@ -425,7 +440,7 @@ impl Front {
     {
         let proxy = Proxy {
             shared: Arc::clone(&self.shared),
-            peer: peer.ip(),
+            peer: canonical(peer.ip()),
             tls: self.tls.is_some(),
             idle: self.idle_timeout,
             slot,

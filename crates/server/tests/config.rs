@@ -130,6 +130,16 @@ fn mistakes_of_the_wire() {
             3,
             "can't be read",
         ),
+        (
+            "upstream: http://a\nlisten:\n  address: 0.0.0.0:1\n  proxy_protocol: true",
+            4,
+            "nobody that reaches 0.0.0.0:1",
+        ),
+        (
+            "upstream: http://a\nlisten:\n  - address: 127.0.0.1:1\n    proxy_protocol: maybe",
+            4,
+            "maybe",
+        ),
     ] {
         let (_folder, path) = write(text);
         let error = load(&path).expect_err(text);

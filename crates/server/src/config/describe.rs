@@ -59,8 +59,9 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
         for listen in &resolved.listen {
             let tls = if listen.tls.is_some() { " with TLS" } else { "" };
             let versions = if listen.http2 { "HTTP/1.1 and HTTP/2" } else { "HTTP/1.1" };
+            let header = if listen.proxy_protocol { " behind a PROXY header" } else { "" };
             lines.push(format!(
-                "Listens on {}{tls} for {versions} and passes requests to {}://{}.",
+                "Listens on {}{header}{tls} for {versions} and passes requests to {}://{}.",
                 listen.address, up.scheme, up.authority
             ));
         }

@@ -78,6 +78,8 @@ pub struct Listen {
     pub tls: Option<TlsFiles>,
     /// Whether it speaks HTTP/2 besides HTTP/1.1.
     pub http2: bool,
+    /// Whether every connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 /// A certificate chain and its private key, both in PEM.

@@ -61,6 +61,7 @@ pub(super) struct Listen {
     pub address: At<String>,
     pub tls: Option<At<Tls>>,
     pub http2: Option<bool>,
+    pub proxy_protocol: Option<At<bool>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -298,7 +299,7 @@ fn here(text: &str) -> At<String> {
 
 impl From<&str> for Listen {
     fn from(text: &str) -> Self {
-        Self { address: here(text), tls: None, http2: None }
+        Self { address: here(text), tls: None, http2: None, proxy_protocol: None }
     }
 }
 

@@ -23,16 +23,18 @@ pub(super) fn listens(
     raw: &Raw,
 ) -> Result<Vec<Listen>, ConfigError> {
     let Some(at) = &raw.listen else { return Ok(Vec::new()) };
+    let trusted = !raw.identity.trusted_hops.is_empty();
     match &at.value {
-        OneOrMany::One(one) => Ok(vec![listen(source, files, one, at.referenced)?]),
+        OneOrMany::One(one) => Ok(vec![listen(source, files, one, at.referenced, trusted)?]),
         OneOrMany::Many(many) if many.is_empty() => Err(source.error(
             at.referenced,
             "an empty list of addresses to listen on",
             "write listen: 127.0.0.1:8080",
         )),
-        OneOrMany::Many(many) => {
-            many.iter().map(|item| listen(source, files, &item.value.0, item.referenced)).collect()
-        }
+        OneOrMany::Many(many) => many
+            .iter()
+            .map(|item| listen(source, files, &item.value.0, item.referenced, trusted))
+            .collect(),
     }
 }
 
@@ -41,6 +43,7 @@ fn listen(
     files: &mut Files,
     raw: &raw::Listen,
     outer: Location,
+    anybody_trusted: bool,
 ) -> Result<Listen, ConfigError> {
     let address = socket(source, &raw.address.value, place(raw.address.referenced, outer))?;
     let tls = match &raw.tls {
@@ -59,7 +62,18 @@ fn listen(
             Some(tls)
         }
     };
-    Ok(Listen { address, tls, http2: raw.http2.unwrap_or(true) })
+    let proxy_protocol = raw.proxy_protocol.as_ref().is_some_and(|at| at.value);
+    if let Some(at) = raw.proxy_protocol.as_ref().filter(|at| at.value)
+        && !address.ip().is_loopback()
+        && !anybody_trusted
+    {
+        return Err(source.error(
+            at.referenced,
+            format!("nobody that reaches {address} may send a PROXY header"),
+            "name the hops in front in identity.trusted_hops, or listen on 127.0.0.1",
+        ));
+    }
+    Ok(Listen { address, tls, http2: raw.http2.unwrap_or(true), proxy_protocol })
 }
 
 pub(super) fn upstream(

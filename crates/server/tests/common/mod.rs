@@ -10,7 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_server::{Reloader, ServeError, Server, config};
 use tokio::sync::oneshot;
@@ -104,6 +104,32 @@ impl Gate {
         let response = client().request(request).await.unwrap();
         let status = response.status();
         (status, text(response).await)
+    }
+}
+
+/// A program, where `scripts/test` put it or where it is found otherwise.
+pub fn program(name: &str, remedy: &str) -> PathBuf {
+    let target = std::env::var("CARGO_TARGET_DIR")
+        .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([
+        target.join("venv/bin"),
+        "/usr/sbin".into(),
+        "/usr/local/sbin".into(),
+    ]);
+    folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("{name} is not found: {remedy}, or run scripts/test, which does"))
+}
+
+/// A program that runs until it is dropped.
+pub struct Running(pub std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
