@@ -5,7 +5,7 @@
 //! logger has to be told to send the field `x-tidegate-ticket`.
 
 use crate::gateway::{TICKET, answer, may_ask};
-use crate::identify::{Forwarded, hops};
+use crate::identify::Forwarded;
 use crate::shared::{Shared, Verdict};
 use envoy_types::pb::envoy::config::core::v3::{
     HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption, address::Address,
@@ -113,7 +113,8 @@ impl Authorization for Envoy {
 impl Envoy {
     async fn decide(&self, client: IpAddr, http: HttpRequest) -> CheckResponse {
         let (headers, names) = read(&http);
-        let hops: Vec<&str> = hops(&headers).collect();
+        let field = self.shared.live.load().identity.forwarded;
+        let hops: Vec<&str> = field.hops(&headers).collect();
         let forwarded = Forwarded {
             method: &http.method,
             uri: &http.path,

@@ -10,7 +10,7 @@
 
 use crate::answer;
 use crate::body::Body;
-use crate::identify::{Forwarded, Seen, hops};
+use crate::identify::{Forwarded, HopField, Seen};
 use crate::shared::{Shared, Verdict};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
@@ -52,7 +52,8 @@ async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -
             "Only gateways may ask here: name this one's address in identity.trusted_hops.",
         );
     }
-    let Some((client, hops)) = client(&head.headers) else {
+    let field = shared.live.load().identity.forwarded;
+    let Some((client, hops)) = client(&head.headers, field) else {
         return answer::problem(
             StatusCode::BAD_REQUEST,
             "The gateway has to say who asks: set the field X-Forwarded-For to the client's address.",
@@ -100,11 +101,15 @@ pub(crate) async fn answer(
     verdict
 }
 
-/// The last address that the gateway names, which is whom it saw, and those that this one named.
-fn client(headers: &HeaderMap) -> Option<(IpAddr, Vec<&str>)> {
-    let mut hops: Vec<&str> = hops(headers).collect();
-    let last = hops.pop()?;
-    Some((parse_forwarded(last)?, hops))
+/// The last address that the gateway names, which is whom it saw, and those that this one named: by
+/// whichever field, the gateway itself has the other one from its client.
+fn client(headers: &HeaderMap, field: HopField) -> Option<(IpAddr, Vec<&str>)> {
+    let mut hops: Vec<&str> = HopField::XForwardedFor.hops(headers).collect();
+    let client = parse_forwarded(hops.pop()?)?;
+    if field == HopField::Forwarded {
+        hops = field.hops(headers).collect();
+    }
+    Some((client, hops))
 }
 
 /// A field as text; what is no UTF-8 is replaced, for it has to be decided all the same.
@@ -124,7 +129,8 @@ mod tests {
             for field in fields {
                 headers.append(X_FORWARDED_FOR, HeaderValue::from_str(field).unwrap());
             }
-            client(&headers).map(|(client, hops)| (client.to_string(), hops.join("|")))
+            client(&headers, HopField::XForwardedFor)
+                .map(|(client, hops)| (client.to_string(), hops.join("|")))
         };
         let of = |client: &str, hops: &str| Some((client.to_owned(), hops.to_owned()));
         assert_eq!(read(&["203.0.113.9"]), of("203.0.113.9", ""));
@@ -135,5 +141,10 @@ mod tests {
         assert_eq!(read(&["[2001:db8::1]:443"]), of("2001:db8::1", ""));
         assert_eq!(read(&["6.6.6.6, unknown"]), None);
         assert_eq!((read(&[]), read(&[""])), (None, None));
+        let mut headers = HeaderMap::new();
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("6.6.6.6, 10.0.0.1"));
+        headers.append("forwarded", HeaderValue::from_static("for=203.0.113.9"));
+        let told = client(&headers, HopField::Forwarded).unwrap();
+        assert_eq!(told, (IpAddr::from([10, 0, 0, 1]), vec!["203.0.113.9"]));
     }
 }

@@ -45,7 +45,7 @@ mod tls;
 mod upstream;
 
 pub use config::{ConfigError, Resolved};
-pub use identify::Identity;
+pub use identify::{HopField, Identity};
 pub use reload::{ReloadError, Reloader};
 pub use server::{ServeError, Server, serve, stop_signal};
 pub use tls::TlsError;

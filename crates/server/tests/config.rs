@@ -32,6 +32,7 @@ fn mistakes_are_told_with_line_and_remedy() {
         ("allow: [10.0.0.0/8, 300.1.1.1]", 3, "`300.1.1.1`", "file"),
         ("deny: [{file: nowhere.txt}]", 3, "nowhere.txt", "relative"),
         ("identity: {ipv6_prefix: 8}", 3, "8 bits", "64"),
+        ("identity: {forwarded_header: x-real-ip}", 3, "`x-real-ip`", "forwarded"),
         ("identity: {trusted_hops: [0.0.0.0/0]}", 3, "whole Internet", "load balancers"),
         (
             "identity:\n  credentials:\n    - address\n    - header: x-api-key",

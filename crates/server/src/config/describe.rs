@@ -24,7 +24,11 @@ pub fn check(resolved: &Resolved) -> Vec<String> {
     ));
     lines.push(match policy.identity.trusted.len() {
         0 => "No hop is trusted: forwarded header fields of requests are thrown away.".into(),
-        n => format!("Forwarded header fields are believed from {n} trusted network(s)."),
+        n => format!(
+            "Forwarded header fields are believed from {n} trusted network(s); the field {} tells \
+             whom they saw.",
+            resolved.identity.forwarded.name()
+        ),
     });
     adaptive(resolved, &mut lines);
     models(resolved, &mut lines);

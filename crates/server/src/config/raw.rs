@@ -134,6 +134,7 @@ pub(super) struct Identity {
     pub user: Vec<At<Source>>,
     pub ipv6_prefix: Option<At<u64>>,
     pub trusted_hops: Vec<At<Short<Networks>>>,
+    pub forwarded_header: Option<At<String>>,
     pub ja4_header: Option<At<String>>,
 }
 
