@@ -4,6 +4,7 @@
 //! The answer adds the ticket to the request that goes upstream, where the access log finds it: the
 //! logger has to be told to send the field `x-tidegate-ticket`.
 
+use crate::door::{Caller, Door};
 use crate::gateway::{TICKET, answer, may_ask};
 use crate::identify::Forwarded;
 use crate::shared::{Shared, Verdict};
@@ -35,10 +36,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::address::canonical;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 /// Largest message: headers of a megabyte and all around them.
@@ -47,7 +46,7 @@ const MOST_BYTES: usize = 4 << 20;
 /// Serves Envoy until told to stop.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
-    listener: TcpListener,
+    door: Door,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let envoy = Envoy { shared, stop: stop.clone() };
@@ -61,10 +60,7 @@ pub(crate) async fn serve(
         .add_service(service)
         .add_service(authorization)
         .add_service(access_log)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stop.cancelled_owned(),
-        )
+        .serve_with_incoming_shutdown(door, stop.cancelled_owned())
         .await
 }
 
@@ -78,8 +74,8 @@ struct Envoy {
 impl Envoy {
     /// Refuses whoever is no gateway.
     fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let peer = request.remote_addr().map(|addr| canonical(addr.ip()));
-        if peer.is_some_and(|peer| may_ask(&self.shared, peer)) {
+        let caller = request.extensions().get::<Caller>();
+        if caller.is_some_and(|caller| may_ask(&self.shared, *caller)) {
             return Ok(());
         }
         Err(Status::permission_denied(

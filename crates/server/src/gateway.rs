@@ -10,15 +10,16 @@
 
 use crate::answer;
 use crate::body::Body;
+use crate::door::Caller;
 use crate::identify::{Forwarded, HopField, Seen};
 use crate::shared::{Shared, Verdict};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use tidegate_behavior::address::{canonical, parse_forwarded};
+use tidegate_behavior::address::parse_forwarded;
 
 /// Where the ticket of a request that passes stands.
 pub(crate) const TICKET: HeaderName = HeaderName::from_static("x-tidegate-ticket");
@@ -33,19 +34,19 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 
 async fn check(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(gateway): ConnectInfo<SocketAddr>,
+    ConnectInfo(gateway): ConnectInfo<Caller>,
     request: Request,
 ) -> Response<axum::body::Body> {
     let (head, _) = request.into_parts();
     let nginx = head.uri.path() == "/nginx";
-    let mut response = decide(&shared, canonical(gateway.ip()), &head).await;
+    let mut response = decide(&shared, gateway, &head).await;
     if nginx && response.status() == StatusCode::TOO_MANY_REQUESTS {
         *response.status_mut() = StatusCode::FORBIDDEN;
     }
     response.map(axum::body::Body::new)
 }
 
-async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -> Response<Body> {
+async fn decide(shared: &Shared, gateway: Caller, head: &http::request::Parts) -> Response<Body> {
     if !may_ask(shared, gateway) {
         return answer::problem(
             StatusCode::FORBIDDEN,
@@ -78,9 +79,9 @@ async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -
     }
 }
 
-/// Whether somebody at this address may ask about others.
-pub(crate) fn may_ask(shared: &Shared, gateway: IpAddr) -> bool {
-    shared.trusts(gateway)
+/// Whether somebody may ask about others: by a certificate, or by its address.
+pub(crate) fn may_ask(shared: &Shared, gateway: Caller) -> bool {
+    gateway.certified || shared.trusts(gateway.addr)
 }
 
 /// Decides the request of a client that a gateway saw at this address; returns when it may pass.
@@ -121,6 +122,21 @@ fn lossy(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
 mod tests {
     use super::*;
     use crate::identify::X_FORWARDED_FOR;
+
+    #[test]
+    fn a_certificate_counts_whatever_the_address() {
+        let resolved = crate::Resolved::defaults().unwrap();
+        let engine = tidegate_engine::Engine::new(resolved.policy.clone(), Default::default());
+        let live = crate::shared::Live::new(&resolved, None);
+        let shared = Shared::new(Arc::new(engine), live, Vec::new());
+        for (addr, certified, may) in [
+            ([192, 0, 2, 1], true, true),
+            ([192, 0, 2, 1], false, false),
+            ([127, 0, 0, 1], false, true),
+        ] {
+            assert_eq!(may_ask(&shared, Caller { addr: addr.into(), certified }), may);
+        }
+    }
 
     #[test]
     fn the_gateway_names_whom_it_saw_last() {

@@ -12,6 +12,7 @@
 //! | `slow` | clients that take nothing of what is sent to them |
 //! | `answer` | denials and errors as problem documents |
 //! | `gateway` | gateways that ask about each request over HTTP |
+//! | `door` | what gateways connect to, with TLS or without |
 //! | `envoy` | Envoy, over gRPC: its questions and its access log |
 //! | `reports` | what became of requests, from access logs that are followed or come by syslog |
 //! | [`layer`] | the same decisions inside of a Rust service, as a tower layer |
@@ -26,6 +27,7 @@ mod api;
 mod background;
 mod body;
 pub mod config;
+mod door;
 mod envoy;
 mod forward;
 mod gateway;

@@ -92,15 +92,20 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
         lines.push("No proxy: decisions are served by the API alone.".into());
     }
     if let Some(gateway) = &resolved.gateway {
+        let tls = match &gateway.tls {
+            None => "",
+            Some(files) if files.client_ca.is_none() => " with TLS",
+            Some(_) => " with TLS and a certificate of their own",
+        };
         if let Some(address) = gateway.http {
             lines.push(format!(
-                "Gateways ask on {address}; X-Forwarded-Method, X-Forwarded-Uri and X-Forwarded-For \
+                "Gateways ask on {address}{tls}; X-Forwarded-Method, X-Forwarded-Uri and X-Forwarded-For \
                  say about what."
             ));
         }
         if let Some(address) = gateway.grpc {
             lines.push(format!(
-                "Envoy asks on {address} over gRPC (ext_authz) and streams its access log there."
+                "Envoy asks on {address} over gRPC{tls} (ext_authz) and streams its access log there."
             ));
         }
         let logs = gateway.access_logs.iter().map(|log| match log {

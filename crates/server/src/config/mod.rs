@@ -89,6 +89,8 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// The private key.
     pub key: PathBuf,
+    /// The authority that signs the certificates of clients, which then have to show one.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Where requests go.
@@ -150,6 +152,8 @@ pub struct Gateway {
     pub http: Option<SocketAddr>,
     /// The address to ask at over gRPC.
     pub grpc: Option<SocketAddr>,
+    /// Certificate and key of both, when they speak TLS.
+    pub tls: Option<TlsFiles>,
     /// Their access logs.
     pub access_logs: Vec<AccessLog>,
 }

@@ -117,7 +117,17 @@ pub(super) struct Gateway {
     #[serde(default)]
     pub grpc: Option<At<String>>,
     #[serde(default)]
+    pub tls: Option<At<GatewayTls>>,
+    #[serde(default)]
     pub access_logs: Vec<At<AccessLog>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GatewayTls {
+    pub cert: At<String>,
+    pub key: At<String>,
+    pub client_ca: Option<At<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -321,7 +331,7 @@ impl From<&str> for Upstream {
 
 impl From<&str> for Gateway {
     fn from(text: &str) -> Self {
-        Self { listen: Some(here(text)), grpc: None, access_logs: Vec::new() }
+        Self { listen: Some(here(text)), grpc: None, tls: None, access_logs: Vec::new() }
     }
 }
 

@@ -159,7 +159,7 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
     let idle_timeout = time(source, raw.timeouts.idle.as_ref(), Duration::from_secs(60))?;
     let drain = time(source, raw.timeouts.drain.as_ref(), Duration::from_secs(30))?;
     let gateway =
-        gateway(source, &files, raw.gateway.as_ref(), !raw.identity.trusted_hops.is_empty())?;
+        gateway(source, &mut files, raw.gateway.as_ref(), !raw.identity.trusted_hops.is_empty())?;
     let startup = Startup {
         listen: listen.clone(),
         admin: Some((admin.address, admin.token.clone())),

@@ -48,19 +48,7 @@ fn listen(
     let address = socket(source, &raw.address.value, place(raw.address.referenced, outer))?;
     let tls = match &raw.tls {
         None => None,
-        Some(at) => {
-            let (cert, _) = files.read_bytes(source, &at.value.cert)?;
-            let (key, _) = files.read_bytes(source, &at.value.key)?;
-            let tls = TlsFiles { cert, key };
-            crate::tls::server_config(&tls, true).map_err(|e| {
-                source.error(
-                    at.referenced,
-                    e.to_string(),
-                    "name a certificate chain and its private key, both in PEM",
-                )
-            })?;
-            Some(tls)
-        }
+        Some(at) => Some(tls(source, files, (&at.value.cert, &at.value.key, None), at.referenced)?),
     };
     let proxy_protocol = raw.proxy_protocol.as_ref().is_some_and(|at| at.value);
     if let Some(at) = raw.proxy_protocol.as_ref().filter(|at| at.value)
@@ -74,6 +62,24 @@ fn listen(
         ));
     }
     Ok(Listen { address, tls, http2: raw.http2.unwrap_or(true), proxy_protocol })
+}
+
+/// Files that speak TLS together: certificate, key, and the authority of clients' certificates.
+fn tls(
+    source: &Source<'_>,
+    files: &mut Files,
+    (cert, key, client_ca): (&At<String>, &At<String>, Option<&At<String>>),
+    at: Location,
+) -> Result<TlsFiles, ConfigError> {
+    let (cert, _) = files.read_bytes(source, cert)?;
+    let (key, _) = files.read_bytes(source, key)?;
+    let client_ca = client_ca.map(|file| files.read_bytes(source, file)).transpose()?;
+    let tls = TlsFiles { cert, key, client_ca: client_ca.map(|(path, _)| path) };
+    crate::tls::server_config(&tls, crate::tls::HTTP_2).map_err(|e| {
+        let help = "name a certificate chain, its private key and an authority, all in PEM";
+        source.error(at, e.to_string(), help)
+    })?;
+    Ok(tls)
 }
 
 pub(super) fn upstream(
@@ -149,7 +155,7 @@ pub(super) fn admin(
 
 pub(super) fn gateway(
     source: &Source<'_>,
-    files: &Files,
+    files: &mut Files,
     raw: Option<&At<Short<raw::Gateway>>>,
     anybody_trusted: bool,
 ) -> Result<Option<Gateway>, ConfigError> {
@@ -162,6 +168,13 @@ pub(super) fn gateway(
             "write listen: 127.0.0.1:9902 (HTTP), grpc: 127.0.0.1:9904 (Envoy), or both",
         ));
     }
+    let tls = raw.tls.as_ref().map(|at| {
+        let raw::GatewayTls { cert, key, client_ca } = &at.value;
+        tls(source, files, (cert, key, client_ca.as_ref()), at.referenced)
+    });
+    let tls = tls.transpose()?;
+    let anybody_trusted =
+        anybody_trusted || tls.as_ref().is_some_and(|files| files.client_ca.is_some());
     let door = |written: &At<String>| {
         let listen_at = place(written.referenced, at.referenced);
         let address = socket(source, &written.value, listen_at)?;
@@ -171,7 +184,8 @@ pub(super) fn gateway(
         Err(source.error(
             listen_at,
             format!("gateways can reach {address} from outside, and none of them is trusted"),
-            "name their addresses in identity.trusted_hops, or listen on 127.0.0.1",
+            "name their addresses in identity.trusted_hops, have them show certificates \
+             (tls.client_ca), or listen on 127.0.0.1",
         ))
     };
     let http = raw.listen.as_ref().map(door).transpose()?;
@@ -191,5 +205,5 @@ pub(super) fn gateway(
         }
     };
     let access_logs = raw.access_logs.iter().map(log).collect::<Result<_, _>>()?;
-    Ok(Some(Gateway { http, grpc, access_logs }))
+    Ok(Some(Gateway { http, grpc, tls, access_logs }))
 }

@@ -1,6 +1,8 @@
 //! A real upstream, a real server in front of it, and a real client, all on loopback.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod certs;
+
 use axum::Router;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -22,6 +24,9 @@ pub type Http = Client<HttpConnector, Full<Bytes>>;
 pub struct Gate {
     pub proxy: SocketAddr,
     pub admin: SocketAddr,
+    /// Where gateways ask, over HTTP and over gRPC.
+    pub http: Option<SocketAddr>,
+    pub grpc: Option<SocketAddr>,
     pub reloader: Arc<Reloader>,
     pub engine: Arc<tidegate_engine::Engine>,
     pub path: PathBuf,
@@ -42,6 +47,8 @@ impl Gate {
         Self {
             proxy: server.proxy_addresses()[0],
             admin: server.admin_address().unwrap(),
+            http: server.gateway_address(),
+            grpc: server.grpc_address(),
             reloader: server.reloader().unwrap(),
             engine: server.engine(),
             path,
