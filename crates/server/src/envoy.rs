@@ -7,6 +7,7 @@
 use crate::door::{Caller, Door};
 use crate::gateway::{TICKET, answer, may_ask};
 use crate::identify::Forwarded;
+use crate::reflection;
 use crate::shared::{Shared, Verdict};
 use envoy_types::pb::envoy::config::core::v3::{
     HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption, address::Address,
@@ -37,6 +38,7 @@ use std::time::Duration;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::address::canonical;
 use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status, Streaming};
 
@@ -54,10 +56,17 @@ pub(crate) async fn serve(
         AuthorizationServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
     let access_log = AccessLogServiceServer::new(envoy).max_decoding_message_size(MOST_BYTES);
     let (health, service) = tonic_health::server::health_reporter();
+    let (reflection, reflection_alpha) = reflection::services(&[
+        tonic_health::pb::health_server::SERVICE_NAME,
+        AuthorizationServer::<Envoy>::NAME,
+        AccessLogServiceServer::<Envoy>::NAME,
+    ]);
     health.set_serving::<AuthorizationServer<Envoy>>().await;
     health.set_serving::<AccessLogServiceServer<Envoy>>().await;
     Server::builder()
         .add_service(service)
+        .add_optional_service(reflection)
+        .add_optional_service(reflection_alpha)
         .add_service(authorization)
         .add_service(access_log)
         .serve_with_incoming_shutdown(door, stop.cancelled_owned())

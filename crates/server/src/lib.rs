@@ -14,6 +14,7 @@
 //! | `gateway` | gateways that ask about each request over HTTP |
 //! | `door` | what gateways connect to, with TLS or without |
 //! | `envoy` | Envoy, over gRPC: its questions and its access log |
+//! | `reflection` | what the gRPC door serves, told to tools |
 //! | `reports` | what became of requests, from access logs that are followed or come by syslog |
 //! | [`layer`] | the same decisions inside of a Rust service, as a tower layer |
 //! | `outlook` | what the site's rate should be, made anew each hour |
@@ -38,6 +39,7 @@ mod metrics;
 mod outlook;
 mod proxy;
 mod proxy_header;
+mod reflection;
 mod reload;
 mod reports;
 mod server;
