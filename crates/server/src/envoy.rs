@@ -56,6 +56,8 @@ pub(crate) async fn serve(
         AuthorizationServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
     let access_log = AccessLogServiceServer::new(envoy).max_decoding_message_size(MOST_BYTES);
     let (health, service) = tonic_health::server::health_reporter();
+    // A silent peer is asked whether it is there (HTTP/2 PING), and has as long to answer.
+    let idle = door.idle_timeout;
     let (reflection, reflection_alpha) = reflection::services(&[
         tonic_health::pb::health_server::SERVICE_NAME,
         AuthorizationServer::<Envoy>::NAME,
@@ -64,6 +66,8 @@ pub(crate) async fn serve(
     health.set_serving::<AuthorizationServer<Envoy>>().await;
     health.set_serving::<AccessLogServiceServer<Envoy>>().await;
     Server::builder()
+        .http2_keepalive_interval(Some(idle))
+        .http2_keepalive_timeout(Some(idle))
         .add_service(service)
         .add_optional_service(reflection)
         .add_optional_service(reflection_alpha)
