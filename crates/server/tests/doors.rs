@@ -170,7 +170,7 @@ async fn a_renewed_certificate_of_the_proxy_is_in_force_at_once() {
 async fn handshakes_that_dawdle_hold_nobody_up_and_are_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let ours = Authority::new("ours");
-    let text = "timeouts: {header: 1s}";
+    let text = "timeouts: {header: 2s}";
     let gate = doors(folder.path(), &ours.signs(), None, text).await;
     let mut silent = Vec::new();
     for n in 0..300 {

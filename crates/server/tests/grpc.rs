@@ -324,7 +324,7 @@ async fn connections_beyond_the_cap_wait_for_one_to_end() {
 
 #[tokio::test]
 async fn a_peer_that_answers_no_ping_is_gone_and_one_that_does_stays() {
-    let gate = gate("timeouts: {idle: 200ms}").await;
+    let gate = gate("timeouts: {idle: 2s}").await;
     let (mut send, connection) = h2(&gate).await;
     let mut dead = TcpStream::connect(gate.grpc.unwrap()).await.unwrap();
     dead.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")

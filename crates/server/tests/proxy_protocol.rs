@@ -86,7 +86,7 @@ async fn the_header_names_the_peer_and_forwarded_fields_need_a_trusted_one() {
 
 #[tokio::test]
 async fn connections_without_a_header_are_closed_and_counted() {
-    let text = format!("{BEHIND}\ntimeouts: {{header: 300ms}}");
+    let text = format!("{BEHIND}\ntimeouts: {{header: 1s}}");
     let gate = Gate::start(told().await, &text).await;
     let mut silent = connect(&gate).await;
     silent.write_all(b"PROXY TCP4 ").await.unwrap();
