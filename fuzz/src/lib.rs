@@ -11,6 +11,7 @@ use tidegate_behavior::Method;
 use tidegate_behavior::address::{
     AddressMap, IdentityRules, canonical, cookie, jwt_claim, parse_forwarded, parse_network,
 };
+use tidegate_behavior::forwarded::nodes;
 use tidegate_behavior::path::{MAX_SEGMENTS, read, referer_page};
 use tidegate_behavior::routes::{MAX_ROUTES, RouteTable};
 use tidegate_behavior::schema::COUNT;
@@ -178,6 +179,7 @@ pub fn address(data: &[u8]) {
         everybody_trusted.trusted.insert(v6, ());
     }
     let _ = everybody_trusted.client_address(stranger, text.split(','));
+    let _ = everybody_trusted.client_address(stranger, nodes(&text));
     let _ = jwt_claim(&text, "sub");
     let _ = jwt_claim(&format!("Bearer e30.{text}.x"), "sub");
     let _ = cookie(&text, "session");

@@ -126,24 +126,27 @@ impl Default for IdentityRules {
 }
 
 impl IdentityRules {
-    /// The client's address: the peer, or, behind trusted hops, the last address of
-    /// `X-Forwarded-For` (given in the order of the wire, one element a hop) that is not one of
-    /// them. An element that is no address ends the walk: what stands before it was written by
-    /// somebody who is not trusted.
+    /// The client's address: the peer, or, behind trusted hops, the last forwarded address (given in
+    /// the order of the wire, one element a hop) that is not one of them. An element that is no
+    /// address ends the walk: what stands before it was written by somebody who is not trusted.
     pub fn client_address<'a>(
         &self,
         peer: IpAddr,
         forwarded: impl DoubleEndedIterator<Item = &'a str>,
     ) -> IpAddr {
-        let mut client = canonical(peer);
-        for element in forwarded.rev() {
-            if self.trusted.get(client).is_none() {
-                break;
-            }
-            let Some(addr) = parse_forwarded(element) else { break };
-            client = addr;
-        }
-        client
+        self.chain(peer, forwarded).last().unwrap_or(peer)
+    }
+
+    /// The addresses that are believed, from the peer back to the client.
+    pub fn chain<'a>(
+        &self,
+        peer: IpAddr,
+        forwarded: impl DoubleEndedIterator<Item = &'a str>,
+    ) -> impl Iterator<Item = IpAddr> {
+        let mut elements = forwarded.rev();
+        std::iter::successors(Some(canonical(peer)), move |hop| {
+            self.trusted.get(*hop).and_then(|()| parse_forwarded(elements.next()?))
+        })
     }
 
     /// The address as it names a client: IPv4 whole, IPv6 by prefix.
@@ -154,7 +157,7 @@ impl IdentityRules {
 }
 
 /// Reads one element of `X-Forwarded-For` or a `for=` of RFC 7239: an address, with or without
-/// quotes, brackets and port.
+/// quotes, brackets and port, which may be obfuscated.
 #[must_use]
 pub fn parse_forwarded(element: &str) -> Option<IpAddr> {
     let text = element.trim().trim_matches('"');
@@ -163,13 +166,18 @@ pub fn parse_forwarded(element: &str) -> Option<IpAddr> {
     }
     if let Some(rest) = text.strip_prefix('[') {
         let (addr, port) = rest.split_once(']')?;
-        let port_fits = port.is_empty()
-            || port.strip_prefix(':').is_some_and(|digits| digits.parse::<u16>().is_ok());
+        let port_fits = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
         return if port_fits { addr.parse().ok().map(canonical) } else { None };
     }
     let (addr, port) = text.rsplit_once(':')?;
-    port.parse::<u16>().ok()?;
-    addr.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+    if is_port(port) { addr.parse::<Ipv4Addr>().ok().map(IpAddr::V4) } else { None }
+}
+
+/// A port, or a name for one that is kept secret (RFC 7239 §6).
+fn is_port(text: &str) -> bool {
+    let secret = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    text.parse::<u16>().is_ok()
+        || text.strip_prefix('_').is_some_and(|name| !name.is_empty() && name.bytes().all(secret))
 }
 
 /// The value of a cookie in a `Cookie` field (RFC 6265 §4.2).
@@ -241,8 +249,14 @@ mod tests {
         let rules = behind(&["10.0.0.0/8", "2001:db8::/32"]);
         let chain = ["6.6.6.6", "1.2.3.4:5678", "[2001:db8::1]:443", "10.1.1.1"];
         assert_eq!(rules.client_address(ip("10.0.0.1"), chain.into_iter()), ip("1.2.3.4"));
-        let garbage = ["1.2.3.4", "unknown", "10.1.1.1"];
-        assert_eq!(rules.client_address(ip("10.0.0.1"), garbage.into_iter()), ip("10.1.1.1"));
+        for hidden in ["unknown", "_hidden", "_x:1", "", "1.2.3.4:_", "1.2.3.4:_a b"] {
+            let garbage = ["1.2.3.4", hidden, "10.1.1.1"];
+            assert_eq!(rules.client_address(ip("10.0.0.1"), garbage.into_iter()), ip("10.1.1.1"));
+        }
+        let secret_port = ["1.2.3.4:_http"];
+        assert_eq!(rules.client_address(ip("10.0.0.1"), secret_port.into_iter()), ip("1.2.3.4"));
+        let hops: Vec<_> = rules.chain(ip("10.0.0.1"), chain.into_iter()).collect();
+        assert_eq!(hops, ["10.0.0.1", "10.1.1.1", "2001:db8::1", "1.2.3.4"].map(ip));
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod address;
 pub mod agent;
 pub mod extract;
 pub mod facts;
+pub mod forwarded;
 pub mod groups;
 mod marks;
 mod math;

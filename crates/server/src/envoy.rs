@@ -3,9 +3,11 @@
 //! What came of them its access log tells (`streamed.rs`). The answer adds the ticket to the request that goes upstream, where the access log finds it: the
 //! logger has to be told to send the field `x-tidegate-ticket`.
 
+use crate::door::{Caller, Door};
 use crate::gateway::{TICKET, answer, may_ask};
-use crate::identify::{Forwarded, hops};
+use crate::identify::Forwarded;
 use crate::quota::Reporters;
+use crate::reflection;
 use crate::shared::{Shared, Verdict};
 use crate::streamed::address;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -13,7 +15,6 @@ use http_body_util::{BodyExt, Collected};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tidegate_behavior::address::canonical;
 use tidegate_envoy::envoy::config::core::v3::{
     HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption,
 };
@@ -31,11 +32,11 @@ use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_servi
 use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
 use tidegate_envoy::envoy::r#type::v3::HttpStatus;
 use tidegate_envoy::google::rpc::Status as RpcStatus;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status};
+use tonic_health::ServingStatus;
 
 /// Largest message: headers of a megabyte and all around them.
 const MOST_BYTES: usize = 4 << 20;
@@ -43,7 +44,7 @@ const MOST_BYTES: usize = 4 << 20;
 /// Serves Envoy until told to stop.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
-    listener: TcpListener,
+    door: Door,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let envoy =
@@ -58,22 +59,31 @@ pub(crate) async fn serve(
         ExternalProcessorServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
     let quotas = RateLimitQuotaServiceServer::new(envoy).max_decoding_message_size(MOST_BYTES);
     let (health, service) = tonic_health::server::health_reporter();
-    health.set_serving::<AuthorizationServer<Envoy>>().await;
-    health.set_serving::<AccessLogServiceServer<Envoy>>().await;
-    health.set_serving::<RateLimitServiceServer<Envoy>>().await;
-    health.set_serving::<ExternalProcessorServer<Envoy>>().await;
-    health.set_serving::<RateLimitQuotaServiceServer<Envoy>>().await;
+    // A silent peer is asked whether it is there (HTTP/2 PING), and has as long to answer.
+    let idle = door.idle_timeout;
+    let names = [
+        AuthorizationServer::<Envoy>::NAME,
+        AccessLogServiceServer::<Envoy>::NAME,
+        RateLimitServiceServer::<Envoy>::NAME,
+        ExternalProcessorServer::<Envoy>::NAME,
+        RateLimitQuotaServiceServer::<Envoy>::NAME,
+    ];
+    for name in names {
+        health.set_service_status(name, ServingStatus::Serving).await;
+    }
+    let (reflection, reflection_alpha) = reflection::services(&names);
     Server::builder()
+        .http2_keepalive_interval(Some(idle))
+        .http2_keepalive_timeout(Some(idle))
         .add_service(service)
+        .add_optional_service(reflection)
+        .add_optional_service(reflection_alpha)
         .add_service(authorization)
         .add_service(access_log)
         .add_service(rate_limit)
         .add_service(processor)
         .add_service(quotas)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stop.cancelled_owned(),
-        )
+        .serve_with_incoming_shutdown(door, stop.cancelled_owned())
         .await
 }
 
@@ -92,8 +102,8 @@ pub(crate) struct Envoy {
 impl Envoy {
     /// Refuses whoever is no gateway.
     pub(crate) fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let peer = request.remote_addr().map(|addr| canonical(addr.ip()));
-        if peer.is_some_and(|peer| may_ask(&self.shared, peer)) {
+        let caller = request.extensions().get::<Caller>();
+        if caller.is_some_and(|caller| may_ask(&self.shared, *caller)) {
             return Ok(());
         }
         Err(Status::permission_denied(
@@ -128,7 +138,8 @@ impl Authorization for Envoy {
 impl Envoy {
     async fn decide(&self, client: IpAddr, http: HttpRequest) -> CheckResponse {
         let (headers, names) = read(&http);
-        let hops: Vec<&str> = hops(&headers).collect();
+        let field = self.shared.live.load().identity.forwarded;
+        let hops: Vec<&str> = field.hops(&headers).collect();
         let forwarded = Forwarded {
             method: &http.method,
             uri: &http.path,

@@ -1,6 +1,6 @@
 //! The head of a request and of a response as a proxy passes them on (RFC 9110 §7.6, RFC 7239).
 
-use crate::identify::X_FORWARDED_FOR;
+use crate::identify::{HopField, Identity, X_FORWARDED_FOR};
 use http::header::{
     CONNECTION, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
@@ -8,6 +8,8 @@ use http::header::{
 use http::request::Parts;
 use http::{Uri, Version};
 use std::net::IpAddr;
+use tidegate_behavior::address::IdentityRules;
+use tidegate_behavior::forwarded::is_well_formed;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -27,13 +29,13 @@ pub(crate) enum HeadError {
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hop {
+pub(crate) struct Hop<'a> {
     /// The peer of the connection.
     pub peer: IpAddr,
     /// Whether the connection is encrypted.
     pub tls: bool,
-    /// Whether what the peer forwards is believed.
-    pub trusted: bool,
+    /// What says whether the peer is believed.
+    pub rules: &'a IdentityRules,
 }
 
 /// The protocol that a request asks to change to, in HTTP/1.1.
@@ -62,8 +64,8 @@ pub(crate) fn host(head: &Parts) -> Result<HeaderValue, HeadError> {
 /// Makes the head that the upstream gets.
 pub(crate) fn request(
     head: &mut Parts,
-    hop: Hop,
-    ja4: &HeaderName,
+    hop: Hop<'_>,
+    identity: &Identity,
     upstream: &crate::config::Upstream,
 ) -> Result<(), HeadError> {
     let host = host(head)?;
@@ -83,7 +85,7 @@ pub(crate) fn request(
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    forwarded(headers, hop, &host, ja4);
+    forwarded(headers, hop, &host, identity);
     if upstream.http2 {
         head.version = Version::HTTP_2;
         headers.remove(HOST);
@@ -108,8 +110,8 @@ pub(crate) fn response(headers: &mut HeaderMap) {
 }
 
 /// Adds this hop to the forwarded fields; from a peer that is not trusted they start anew.
-fn forwarded(headers: &mut HeaderMap, hop: Hop, host: &HeaderValue, ja4: &HeaderName) {
-    if !hop.trusted {
+fn forwarded(headers: &mut HeaderMap, hop: Hop<'_>, host: &HeaderValue, identity: &Identity) {
+    if hop.rules.trusted.get(hop.peer).is_none() {
         for name in [
             &X_FORWARDED_FOR,
             &X_FORWARDED_HOST,
@@ -117,11 +119,12 @@ fn forwarded(headers: &mut HeaderMap, hop: Hop, host: &HeaderValue, ja4: &Header
             &X_FORWARDED_PORT,
             &X_REAL_IP,
             &FORWARDED,
-            ja4,
+            &identity.ja4,
         ] {
             headers.remove(name);
         }
     }
+    retell(headers, hop, identity.forwarded);
     let proto = if hop.tls { "https" } else { "http" };
     append(headers, &X_FORWARDED_FOR, &hop.peer.to_string());
     if !headers.contains_key(X_FORWARDED_PROTO) {
@@ -130,17 +133,51 @@ fn forwarded(headers: &mut HeaderMap, hop: Hop, host: &HeaderValue, ja4: &Header
     if !headers.contains_key(X_FORWARDED_HOST) {
         headers.insert(X_FORWARDED_HOST, host.clone());
     }
-    let node = match hop.peer {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => format!("\"[{v6}]\""),
-    };
     // A host is a token or needs quotes; one that would break out of them is left out.
     let quoted = host
         .to_str()
         .ok()
         .filter(|host| !host.contains(['"', '\\']))
         .map_or_else(String::new, |host| format!(";host=\"{host}\""));
-    append(headers, &FORWARDED, &format!("for={node}{quoted};proto={proto}"));
+    append(headers, &FORWARDED, &format!("{}{quoted};proto={proto}", element(hop.peer)));
+}
+
+/// Of the two fields that tell hops, makes the one that is not believed say what is believed: it came
+/// as the client wrote it, and a later hop may read that one.
+fn retell(headers: &mut HeaderMap, hop: Hop<'_>, believed: HopField) {
+    let chain: Vec<IpAddr> = hop.rules.chain(hop.peer, believed.hops(headers)).skip(1).collect();
+    let hops = chain.into_iter().rev();
+    let (name, told): (_, Vec<String>) = match believed {
+        HopField::XForwardedFor => (FORWARDED, hops.map(element).collect()),
+        HopField::Forwarded => {
+            // What is appended to a broken line would be lost in it.
+            let whole: Vec<HeaderValue> = headers
+                .get_all(FORWARDED)
+                .into_iter()
+                .filter(|line| line.to_str().is_ok_and(is_well_formed))
+                .cloned()
+                .collect();
+            headers.remove(FORWARDED);
+            for line in whole {
+                headers.append(FORWARDED, line);
+            }
+            (X_FORWARDED_FOR, hops.map(|hop| hop.to_string()).collect())
+        }
+    };
+    headers.remove(&name);
+    if let Ok(value) = HeaderValue::try_from(told.join(", "))
+        && !value.is_empty()
+    {
+        headers.insert(name, value);
+    }
+}
+
+/// An element of `Forwarded` that says from whom (RFC 7239 §6: IPv6 in brackets and quotes).
+fn element(from: IpAddr) -> String {
+    match from {
+        IpAddr::V4(v4) => format!("for={v4}"),
+        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
+    }
 }
 
 /// Appends an element to a list field, in one field line.
@@ -189,8 +226,18 @@ fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 mod tests {
     use super::*;
     use http::uri::{Authority, Scheme};
+    use tidegate_behavior::address::parse_network;
 
     fn pass(fields: &[(&str, &str)], uri: &str, trusted: bool) -> Result<Parts, HeadError> {
+        pass_by(HopField::XForwardedFor, fields, uri, trusted)
+    }
+
+    fn pass_by(
+        forwarded: HopField,
+        fields: &[(&str, &str)],
+        uri: &str,
+        trusted: bool,
+    ) -> Result<Parts, HeadError> {
         let mut builder = http::Request::builder().uri(uri);
         for (name, value) in fields {
             builder = builder.header(*name, *value);
@@ -198,8 +245,13 @@ mod tests {
         let (mut head, ()) = builder.body(()).unwrap().into_parts();
         let upstream =
             crate::config::Upstream::new(Scheme::HTTP, Authority::from_static("10.0.0.9:80"));
-        let hop = Hop { peer: IpAddr::from([192, 0, 2, 1]), tls: true, trusted };
-        request(&mut head, hop, &HeaderName::from_static("x-ja4"), &upstream)?;
+        let mut rules = IdentityRules::default();
+        if trusted {
+            rules.trusted.insert(parse_network("192.0.2.0/24").unwrap(), ());
+        }
+        let hop = Hop { peer: IpAddr::from([192, 0, 2, 1]), tls: true, rules: &rules };
+        let identity = Identity { user: vec![], ja4: HeaderName::from_static("x-ja4"), forwarded };
+        request(&mut head, hop, &identity, &upstream)?;
         Ok(head)
     }
 
@@ -232,6 +284,45 @@ mod tests {
             get(&head, "forwarded"),
             Some("for=6.6.6.6, for=192.0.2.1;host=\"example.org\";proto=https")
         );
+    }
+
+    #[test]
+    fn the_field_that_is_not_believed_says_what_the_other_says() {
+        let own = "for=192.0.2.1;host=\"a\";proto=https";
+        for (field, lines, addresses, elements) in [
+            (
+                HopField::XForwardedFor,
+                &[
+                    ("x-forwarded-for", "6.6.6.6, 2001:db8::7, 192.0.2.9"),
+                    ("forwarded", "for=9.9.9.9"),
+                ][..],
+                "6.6.6.6, 2001:db8::7, 192.0.2.9, 192.0.2.1",
+                "for=\"[2001:db8::7]\", for=192.0.2.9, ",
+            ),
+            (HopField::XForwardedFor, &[("forwarded", "for=9.9.9.9")], "192.0.2.1", ""),
+            (
+                HopField::Forwarded,
+                &[("x-forwarded-for", "9.9.9.9"), ("forwarded", "for=7.7.7.7;proto=http")],
+                "7.7.7.7, 192.0.2.1",
+                "for=7.7.7.7;proto=http, ",
+            ),
+            (
+                HopField::Forwarded,
+                &[("forwarded", "for=\"9.9.9.9"), ("forwarded", "for=192.0.2.8")],
+                "192.0.2.8, 192.0.2.1",
+                "for=192.0.2.8, ",
+            ),
+            (HopField::Forwarded, &[("forwarded", "for=\"9.9.9.9")], "192.0.2.1", ""),
+            (HopField::Forwarded, &[("x-forwarded-for", "9.9.9.9")], "192.0.2.1", ""),
+        ] {
+            let fields = [&[("host", "a")], lines].concat();
+            let head = pass_by(field, &fields, "/", true).unwrap();
+            assert_eq!(get(&head, "x-forwarded-for"), Some(addresses), "{lines:?}");
+            assert_eq!(get(&head, "forwarded"), Some(&*format!("{elements}{own}")), "{lines:?}");
+            let head = pass_by(field, &fields, "/", false).unwrap();
+            assert_eq!(get(&head, "x-forwarded-for"), Some("192.0.2.1"));
+            assert_eq!(get(&head, "forwarded"), Some(own));
+        }
     }
 
     #[test]

@@ -10,15 +10,16 @@
 
 use crate::answer;
 use crate::body::Body;
-use crate::identify::{Forwarded, Seen, hops};
+use crate::door::Caller;
+use crate::identify::{Forwarded, HopField, Seen};
 use crate::shared::{Shared, Verdict};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
-use tidegate_behavior::address::{canonical, parse_forwarded};
+use tidegate_behavior::address::parse_forwarded;
 
 /// Where the ticket of a request that passes stands.
 pub(crate) const TICKET: HeaderName = HeaderName::from_static("x-tidegate-ticket");
@@ -33,26 +34,27 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 
 async fn check(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(gateway): ConnectInfo<SocketAddr>,
+    ConnectInfo(gateway): ConnectInfo<Caller>,
     request: Request,
 ) -> Response<axum::body::Body> {
     let (head, _) = request.into_parts();
     let nginx = head.uri.path() == "/nginx";
-    let mut response = decide(&shared, canonical(gateway.ip()), &head).await;
+    let mut response = decide(&shared, gateway, &head).await;
     if nginx && response.status() == StatusCode::TOO_MANY_REQUESTS {
         *response.status_mut() = StatusCode::FORBIDDEN;
     }
     response.map(axum::body::Body::new)
 }
 
-async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -> Response<Body> {
+async fn decide(shared: &Shared, gateway: Caller, head: &http::request::Parts) -> Response<Body> {
     if !may_ask(shared, gateway) {
         return answer::problem(
             StatusCode::FORBIDDEN,
             "Only gateways may ask here: name this one's address in identity.trusted_hops.",
         );
     }
-    let Some((client, hops)) = client(&head.headers) else {
+    let field = shared.live.load().identity.forwarded;
+    let Some((client, hops)) = client(&head.headers, field) else {
         return answer::problem(
             StatusCode::BAD_REQUEST,
             "The gateway has to say who asks: set the field X-Forwarded-For to the client's address.",
@@ -77,9 +79,9 @@ async fn decide(shared: &Shared, gateway: IpAddr, head: &http::request::Parts) -
     }
 }
 
-/// Whether somebody at this address may ask about others.
-pub(crate) fn may_ask(shared: &Shared, gateway: IpAddr) -> bool {
-    gateway.is_loopback() || shared.engine.policy().identity.trusted.get(gateway).is_some()
+/// Whether somebody may ask about others: by a certificate, or by its address.
+pub(crate) fn may_ask(shared: &Shared, gateway: Caller) -> bool {
+    gateway.certified || shared.trusts(gateway.addr)
 }
 
 /// Decides the request of a client that a gateway saw at this address; returns when it may pass.
@@ -100,11 +102,15 @@ pub(crate) async fn answer(
     verdict
 }
 
-/// The last address that the gateway names, which is whom it saw, and those that this one named.
-fn client(headers: &HeaderMap) -> Option<(IpAddr, Vec<&str>)> {
-    let mut hops: Vec<&str> = hops(headers).collect();
-    let last = hops.pop()?;
-    Some((parse_forwarded(last)?, hops))
+/// The last address that the gateway names, which is whom it saw, and those that this one named: by
+/// whichever field, the gateway itself has the other one from its client.
+pub(crate) fn client(headers: &HeaderMap, field: HopField) -> Option<(IpAddr, Vec<&str>)> {
+    let mut hops: Vec<&str> = HopField::XForwardedFor.hops(headers).collect();
+    let client = parse_forwarded(hops.pop()?)?;
+    if field == HopField::Forwarded {
+        hops = field.hops(headers).collect();
+    }
+    Some((client, hops))
 }
 
 /// A field as text; what is no UTF-8 is replaced, for it has to be decided all the same.
@@ -118,13 +124,29 @@ mod tests {
     use crate::identify::X_FORWARDED_FOR;
 
     #[test]
+    fn a_certificate_counts_whatever_the_address() {
+        let resolved = crate::Resolved::defaults().unwrap();
+        let engine = tidegate_engine::Engine::new(resolved.policy.clone(), Default::default());
+        let live = crate::shared::Live::new(&resolved, None);
+        let shared = Shared::new(Arc::new(engine), live, Vec::new());
+        for (addr, certified, may) in [
+            ([192, 0, 2, 1], true, true),
+            ([192, 0, 2, 1], false, false),
+            ([127, 0, 0, 1], false, true),
+        ] {
+            assert_eq!(may_ask(&shared, Caller { addr: addr.into(), certified }), may);
+        }
+    }
+
+    #[test]
     fn the_gateway_names_whom_it_saw_last() {
         let read = |fields: &[&str]| {
             let mut headers = HeaderMap::new();
             for field in fields {
                 headers.append(X_FORWARDED_FOR, HeaderValue::from_str(field).unwrap());
             }
-            client(&headers).map(|(client, hops)| (client.to_string(), hops.join("|")))
+            client(&headers, HopField::XForwardedFor)
+                .map(|(client, hops)| (client.to_string(), hops.join("|")))
         };
         let of = |client: &str, hops: &str| Some((client.to_owned(), hops.to_owned()));
         assert_eq!(read(&["203.0.113.9"]), of("203.0.113.9", ""));
@@ -135,5 +157,10 @@ mod tests {
         assert_eq!(read(&["[2001:db8::1]:443"]), of("2001:db8::1", ""));
         assert_eq!(read(&["6.6.6.6, unknown"]), None);
         assert_eq!((read(&[]), read(&[""])), (None, None));
+        let mut headers = HeaderMap::new();
+        headers.append(X_FORWARDED_FOR, HeaderValue::from_static("6.6.6.6, 10.0.0.1"));
+        headers.append("forwarded", HeaderValue::from_static("for=203.0.113.9"));
+        let told = client(&headers, HopField::Forwarded).unwrap();
+        assert_eq!(told, (IpAddr::from([10, 0, 0, 1]), vec!["203.0.113.9"]));
     }
 }

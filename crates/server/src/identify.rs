@@ -1,10 +1,11 @@
 //! Who asks and how: from the head of an HTTP request to the record that the engine decides on.
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, REFERER, USER_AGENT};
+use http::header::{AUTHORIZATION, COOKIE, FORWARDED, HeaderMap, HeaderName, REFERER, USER_AGENT};
 use http::request::Parts;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use tidegate_behavior::address::{IdentityRules, Source, cookie, jwt_claim};
+use tidegate_behavior::forwarded::nodes;
 use tidegate_behavior::{Method, Request};
 use tidegate_limiter::Timestamp;
 
@@ -15,6 +16,45 @@ pub struct Identity {
     pub user: Vec<Source>,
     /// The field in which a trusted hop gives the JA4 fingerprint of the client's TLS.
     pub ja4: HeaderName,
+    /// The field in which trusted hops say whom they saw.
+    pub forwarded: HopField,
+}
+
+/// The field in which hops say whom they saw. One alone is believed: what hops write they write over
+/// or append to, and the other one comes as the client sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HopField {
+    /// `X-Forwarded-For`: addresses.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239): elements with `for=`.
+    Forwarded,
+}
+
+impl HopField {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "X-Forwarded-For",
+            Self::Forwarded => "Forwarded",
+        }
+    }
+
+    /// Whom the hops saw, in the order of the wire.
+    pub(crate) fn hops(self, headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
+        let name = match self {
+            Self::XForwardedFor => X_FORWARDED_FOR,
+            Self::Forwarded => FORWARDED,
+        };
+        let lines = headers.get_all(name).into_iter();
+        lines.flat_map(move |line| {
+            let line = line.to_str().unwrap_or("");
+            // One of the two is empty.
+            let (list, nodes) = match self {
+                Self::XForwardedFor => (Some(line.split(',').map(str::trim)), None),
+                Self::Forwarded => (None, Some(nodes(line))),
+            };
+            list.into_iter().flatten().chain(nodes.into_iter().flatten())
+        })
+    }
 }
 
 /// A request's head as the engine sees it.
@@ -22,8 +62,6 @@ pub struct Identity {
 pub(crate) struct Seen<'a> {
     /// The client's address behind the trusted hops.
     pub addr: IpAddr,
-    /// Whether the peer is a trusted hop, so that what it forwards is believed.
-    pub trusted: bool,
     credential: Option<Cow<'a, str>>,
     user: Option<Cow<'a, str>>,
     method: Method,
@@ -57,7 +95,7 @@ impl<'a> Seen<'a> {
         peer: IpAddr,
         head: &'a Parts,
     ) -> Self {
-        let addr = rules.client_address(peer, hops(&head.headers));
+        let addr = rules.client_address(peer, identity.forwarded.hops(&head.headers));
         let uri = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let method = Method::parse(head.method.as_str().as_bytes());
         Self::of(rules, identity, (peer, addr), &head.headers, (method, uri))
@@ -91,7 +129,6 @@ impl<'a> Seen<'a> {
         let trusted = rules.trusted.get(peer).is_some();
         Self {
             addr,
-            trusted,
             credential: rules.sources.iter().find_map(|source| find(source, headers)),
             user: identity.user.iter().find_map(|source| find(source, headers)),
             method,
@@ -122,12 +159,6 @@ impl<'a> Seen<'a> {
             payload: self.payload,
         }
     }
-}
-
-/// The elements of `X-Forwarded-For` in the order of the wire.
-pub(crate) fn hops(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
-    let fields = headers.get_all(X_FORWARDED_FOR).into_iter();
-    fields.flat_map(|value| value.to_str().unwrap_or("").split(',')).map(str::trim)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -206,7 +237,8 @@ mod tests {
     }
 
     fn identity() -> Identity {
-        Identity { user: vec![], ja4: HeaderName::from_static("x-ja4") }
+        let forwarded = HopField::XForwardedFor;
+        Identity { user: vec![], ja4: HeaderName::from_static("x-ja4"), forwarded }
     }
 
     #[test]
@@ -241,6 +273,41 @@ mod tests {
         assert_eq!((seen.addr, seen.ja4), (IpAddr::from([192, 0, 2, 1]), None));
         let seen = Seen::new(&rules, &identity(), IpAddr::from([10, 0, 0, 1]), &head);
         assert_eq!((seen.addr, seen.ja4), (IpAddr::from([203, 0, 113, 9]), Some("t13d")));
+    }
+
+    #[test]
+    fn one_field_alone_is_believed_whatever_the_other_says() {
+        let mut rules = IdentityRules::default();
+        rules.trusted.insert(parse_network("10.0.0.0/8").unwrap(), ());
+        let (old, new) = (HopField::XForwardedFor, HopField::Forwarded);
+        for (fields, field, expected) in [
+            (&[("x-forwarded-for", "1.1.1.1"), ("forwarded", "for=2.2.2.2")][..], old, "1.1.1.1"),
+            (&[("x-forwarded-for", "1.1.1.1"), ("forwarded", "for=2.2.2.2")], new, "2.2.2.2"),
+            (&[("forwarded", "for=2.2.2.2")], old, "10.0.0.1"),
+            (&[("x-forwarded-for", "1.1.1.1")], new, "10.0.0.1"),
+            // The last line is that of the nearest hop; each hop that is trusted names the one before.
+            (
+                &[("forwarded", "for=6.6.6.6"), ("forwarded", "for=\"[2001:db8::7]:443\"")],
+                new,
+                "2001:db8::7",
+            ),
+            (&[("forwarded", "for=2.2.2.2, for=\"10.7.7.7:_x\"")], new, "2.2.2.2"),
+            (
+                &[("forwarded", "for=\"6.6.6.6"), ("forwarded", "for=10.7.7.7;proto=http")],
+                new,
+                "10.7.7.7",
+            ),
+            (&[("forwarded", "for=2.2.2.2, for=_hidden, for=10.7.7.7")], new, "10.7.7.7"),
+            (&[("forwarded", "for=2.2.2.2, for=unknown")], new, "10.0.0.1"),
+            (&[("forwarded", "for=2.2.2.2, proto=https")], new, "10.0.0.1"),
+        ] {
+            let identity = Identity { forwarded: field, ..identity() };
+            let head = head(fields);
+            let seen = Seen::new(&rules, &identity, IpAddr::from([10, 0, 0, 1]), &head);
+            assert_eq!(seen.addr, expected.parse::<IpAddr>().unwrap(), "{fields:?}");
+            let seen = Seen::new(&rules, &identity, IpAddr::from([192, 0, 2, 1]), &head);
+            assert_eq!(seen.addr, IpAddr::from([192, 0, 2, 1]));
+        }
     }
 
     #[test]

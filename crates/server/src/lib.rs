@@ -6,11 +6,13 @@
 //! | `server` | the life of a server: bind, serve, watch, drain |
 //! | `proxy` | one request: identify, decide, deny or pass on, learn |
 //! | `identify` | from an HTTP head to the record that the engine decides on |
+//! | `proxy_header` | the PROXY protocol: whom a hop has a connection from |
 //! | `forward` | heads as a proxy passes them on |
 //! | `body` | bodies that stream through, and outcomes reported at their end |
 //! | `slow` | clients that take nothing of what is sent to them |
 //! | `answer` | denials and errors as problem documents |
 //! | `gateway` | gateways that ask about each request over HTTP |
+//! | `door` | what gateways connect to, with TLS or without |
 //! | `envoy` | Envoy, over gRPC: its questions about requests |
 //! | `ratelimit` | Envoy, over gRPC: its rate limit service |
 //! | `quota` | Envoy, over gRPC: its rate limit quota service |
@@ -19,6 +21,7 @@
 //! | `resp` | Redis clients that ask about keys of their own: `CL.THROTTLE` |
 //! | [`follow`] | a file that others write to, through rotation and truncation |
 //! | [`webhook`] | messages to a URL, with patience |
+//! | `reflection` | what the gRPC door serves, told to tools |
 //! | `reports` | what became of requests, from access logs that are followed or come by syslog |
 //! | [`layer`] | the same decisions inside of a Rust service, as a tower layer |
 //! | `outlook` | what the site's rate should be, made anew each hour |
@@ -32,6 +35,7 @@ mod api;
 mod background;
 mod body;
 pub mod config;
+mod door;
 mod envoy;
 pub mod follow;
 mod forward;
@@ -43,8 +47,10 @@ mod metrics;
 mod outlook;
 mod process;
 mod proxy;
+mod proxy_header;
 mod quota;
 mod ratelimit;
+mod reflection;
 mod reload;
 mod reports;
 mod resp;
@@ -57,7 +63,7 @@ mod upstream;
 pub mod webhook;
 
 pub use config::{ConfigError, Resolved};
-pub use identify::Identity;
+pub use identify::{HopField, Identity};
 pub use reload::{ReloadError, Reloader};
 pub use server::{ServeError, Server, serve, stop_signal};
 pub use tls::TlsError;

@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     forecasts: Family<Labels, Counter>,
     reports: Family<Labels, Counter>,
     commands: Family<Labels, Counter>,
+    refused: Family<Labels, Counter>,
     pub connections: Gauge,
     pub connections_full: Counter,
     pub in_flight: Gauge,
@@ -46,6 +47,7 @@ impl Metrics {
             forecasts: Family::default(),
             reports: Family::default(),
             commands: Family::default(),
+            refused: Family::default(),
             connections: Gauge::default(),
             connections_full: Counter::default(),
             in_flight: Gauge::default(),
@@ -95,6 +97,11 @@ impl Metrics {
             "Times that new connections had to wait because of max_connections",
             self.connections_full.clone(),
         );
+        registry.register(
+            "connections_refused",
+            "Connections closed for want of a PROXY header that may be believed",
+            self.refused.clone(),
+        );
         registry.register("requests_in_flight", "Requests being passed on", self.in_flight.clone());
         registry.register(
             "engine_failures",
@@ -143,6 +150,11 @@ impl Metrics {
     /// Counts a command of a Redis client.
     pub(crate) fn command(&self, answer: &'static str) {
         self.commands.get_or_create(&[("answer", answer)]).inc();
+    }
+
+    /// Counts a connection that was closed before anything of it was read.
+    pub(crate) fn refuse(&self, reason: &'static str) {
+        self.refused.get_or_create(&[("reason", reason)]).inc();
     }
 
     /// Counts an hour by how it compares with its forecast.

@@ -5,8 +5,8 @@
 //! a response gives back what the request holds.
 
 use crate::envoy::{Envoy, options, read_raw};
-use crate::gateway::answer;
-use crate::identify::{Forwarded, hops};
+use crate::gateway::{answer, client};
+use crate::identify::Forwarded;
 use crate::shared::{Shared, Verdict};
 use futures_util::Stream;
 use http::HeaderMap;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tidegate_behavior::Outcome;
-use tidegate_behavior::address::{canonical, parse_forwarded};
+use tidegate_behavior::address::canonical;
 use tidegate_engine::Ticket;
 use tidegate_envoy::envoy::config::core::v3::HeaderValue as EnvoyHeader;
 use tidegate_envoy::envoy::config::core::v3::header_value_option::HeaderAppendAction;
@@ -124,13 +124,13 @@ impl Talk {
         let pseudo = |name: &str| raw.iter().find(|field| field.key == name).map_or("", text);
         let (method, uri) = (pseudo(":method"), pseudo(":path"));
         let (headers, names) = read_raw(raw);
-        let mut hops: Vec<&str> = hops(&headers).collect();
+        let field = self.shared.live.load().identity.forwarded;
         // Envoy adds whom it saw to the field, unless it is told not to; then it can name it itself.
         let client = match source.and_then(peer) {
-            Some(client) => Some(client),
-            None => hops.pop().and_then(parse_forwarded),
+            Some(client) => Some((client, field.hops(&headers).collect())),
+            None => client(&headers, field),
         };
-        let Some(client) = client else {
+        let Some((client, hops)) = client else {
             return Err(Status::invalid_argument(
                 "nobody says who asks: set use_remote_address, or request_attributes: [source.address]",
             ));

@@ -55,7 +55,7 @@ impl Proxy {
         let policy = self.shared.engine.policy();
         let (head, body) = request.into_parts();
         let seen = Seen::new(&policy.identity, &live.identity, self.peer, &head);
-        let hop = Hop { peer: self.peer, tls: self.tls, trusted: seen.trusted };
+        let hop = Hop { peer: self.peer, tls: self.tls, rules: &policy.identity };
         let (ticket, wait, fields) = match self.shared.verdict(&live, &policy, &seen) {
             Verdict::Deny(response) => return response,
             Verdict::Pass { ticket, wait, fields } => (ticket, wait, fields),
@@ -74,7 +74,7 @@ impl Proxy {
         live: &Live,
         mut head: Parts,
         body: Incoming,
-        hop: Hop,
+        hop: Hop<'_>,
         mut pending: Pending,
     ) -> Response<Body> {
         let mut refuse = |status: StatusCode, detail: &str| {
@@ -90,7 +90,7 @@ impl Proxy {
         };
         let upgrade = forward::upgrade(&head);
         let client_side = head.extensions.remove::<OnUpgrade>();
-        if let Err(e) = forward::request(&mut head, hop, &live.identity.ja4, &upstream.config) {
+        if let Err(e) = forward::request(&mut head, hop, &live.identity, &upstream.config) {
             return refuse(StatusCode::BAD_REQUEST, &e.to_string());
         }
         pending.passed_on();

@@ -2,6 +2,7 @@
 
 use crate::config::{self, ConfigError, Startup};
 use crate::shared::{Live, Shared};
+use crate::tls::ServerTls;
 use crate::upstream::Upstream;
 use notify::{RecursiveMode, Watcher};
 use std::collections::BTreeSet;
@@ -20,6 +21,9 @@ pub enum ReloadError {
     /// The new configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A renewed certificate can't be used.
+    #[error("a listener's certificate can't be used: {0}")]
+    Certificate(#[source] crate::tls::TlsError),
     /// TLS to the new upstream can't be set up.
     #[error("the upstream can't be used: {0}")]
     Upstream(#[from] crate::tls::TlsError),
@@ -29,6 +33,8 @@ pub enum ReloadError {
 pub struct Reloader {
     path: PathBuf,
     shared: Arc<Shared>,
+    /// Those of all listeners.
+    certificates: Vec<Arc<ServerTls>>,
     state: Mutex<State>,
 }
 
@@ -41,14 +47,19 @@ struct State {
 }
 
 impl Reloader {
-    pub(crate) fn new(path: PathBuf, resolved: &config::Resolved, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(
+        path: PathBuf,
+        resolved: &config::Resolved,
+        shared: Arc<Shared>,
+        certificates: Vec<Arc<ServerTls>>,
+    ) -> Self {
         let state = State {
             startup: resolved.startup.clone(),
             upstream: resolved.upstream.clone(),
             files: resolved.files.clone(),
             tried: contents(&resolved.files),
         };
-        Self { path, shared, state: Mutex::new(state) }
+        Self { path, shared, certificates, state: Mutex::new(state) }
     }
 
     /// Loads the file again. What can't change while the server runs is logged and left as it is.
@@ -81,6 +92,14 @@ impl Reloader {
         } else {
             resolved.upstream.clone().map(Upstream::new).transpose()?.map(Arc::new)
         };
+        // Files that are no longer named stay as they are: other ones need a restart.
+        let named = |tls: &&Arc<ServerTls>| resolved.files.contains(&tls.files.cert);
+        let renewed = self.certificates.iter().filter(named).map(|tls| Ok((tls, tls.read()?)));
+        let renewed: Vec<_> =
+            renewed.collect::<Result<_, _>>().map_err(ReloadError::Certificate)?;
+        for (tls, config) in renewed {
+            tls.put_in_force(config);
+        }
         for key in needs_restart(&state.startup, &resolved.startup) {
             tracing::warn!(key, "this change needs a restart; the value before stays in force");
         }

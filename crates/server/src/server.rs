@@ -3,16 +3,18 @@
 use crate::api;
 use crate::background::{Background, Role, Worker};
 use crate::config::{AccessLog, Listen, Resolved};
+use crate::door::{Caller, Door};
 use crate::envoy;
 use crate::gateway;
 use crate::outlook;
 use crate::proxy::Proxy;
+use crate::proxy_header;
 use crate::reload::{self, Reloader};
 use crate::reports;
 use crate::resp;
 use crate::shared::{Live, Shared};
 use crate::slow::{PROBES, Patient, Streams};
-use crate::tls::{TlsError, server_config};
+use crate::tls::{HTTP_1, HTTP_1_AND_2, HTTP_2, ServerTls, TlsError};
 use crate::upstream::Upstream;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,13 +26,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tidegate_behavior::address::canonical;
 use tidegate_engine::{Engine, Setup};
 use tidegate_models::AnyModel;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -63,10 +65,10 @@ pub enum ServeError {
 /// A server that is bound to its addresses and not yet running.
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Vec<(TcpListener, Option<TlsAcceptor>, Listen)>,
+    listeners: Vec<(TcpListener, Option<Arc<ServerTls>>, Listen)>,
     admin: TcpListener,
-    gateway: Option<TcpListener>,
-    grpc: Option<TcpListener>,
+    gateway: Option<Door>,
+    grpc: Option<Door>,
     resp: Option<TcpListener>,
     syslog: Vec<UdpSocket>,
     resolved: Resolved,
@@ -100,20 +102,27 @@ impl Server {
             .collect::<Result<(Vec<_>, Vec<_>), _>>()?;
         let live = Live::new(&resolved, upstream);
         let shared = Arc::new(Shared::new(engine, live, background));
-        let mut listeners = Vec::new();
+        let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
         for listen in &resolved.listen {
-            let tls = listen.tls.as_ref().map(|files| server_config(files, listen.http2));
-            let tls = tls.transpose()?.map(TlsAcceptor::from);
+            let protocols = if listen.http2 { HTTP_1_AND_2 } else { HTTP_1 };
+            let tls =
+                listen.tls.clone().map(|files| ServerTls::new(files, protocols)).transpose()?;
+            certificates.extend(tls.clone());
             listeners.push((bind(listen.address, "proxy").await?, tls, listen.clone()));
         }
         let admin = bind(resolved.admin.address, "admin API").await?;
         let (mut gateway, mut grpc, mut resp, mut syslog) = (None, None, None, Vec::new());
         if let Some(config) = &resolved.gateway {
-            if let Some(address) = config.http {
-                gateway = Some(bind(address, "gateways").await?);
-            }
-            if let Some(address) = config.grpc {
-                grpc = Some(bind(address, "gateways over gRPC").await?);
+            for (door, address, purpose, protocols) in [
+                (&mut gateway, config.http, "gateways", HTTP_1_AND_2),
+                (&mut grpc, config.grpc, "gateways over gRPC", HTTP_2),
+            ] {
+                let Some(address) = address else { continue };
+                let listener = bind(address, purpose).await?;
+                let tls = config.tls.clone().map(|files| ServerTls::new(files, protocols));
+                let tls = tls.transpose()?;
+                certificates.extend(tls.clone());
+                *door = Some(Door::new(Arc::clone(&shared), listener, tls, &resolved));
             }
             if let Some(address) = config.resp {
                 resp = Some(bind(address, "Redis clients").await?);
@@ -125,8 +134,9 @@ impl Server {
                 }
             }
         }
-        let reloader =
-            config_path.map(|path| Arc::new(Reloader::new(path, &resolved, Arc::clone(&shared))));
+        let reloader = config_path.map(|path| {
+            Arc::new(Reloader::new(path, &resolved, Arc::clone(&shared), certificates))
+        });
         Ok(Self {
             shared,
             listeners,
@@ -158,7 +168,13 @@ impl Server {
     /// The address that gateways ask at, if there is one.
     #[must_use]
     pub fn gateway_address(&self) -> Option<SocketAddr> {
-        self.gateway.as_ref()?.local_addr().ok()
+        self.gateway.as_ref()?.address().ok()
+    }
+
+    /// The address that Envoy asks at over gRPC, if there is one.
+    #[must_use]
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc.as_ref()?.address().ok()
     }
 
     /// The addresses that syslog is received at, in the order of the configuration.
@@ -195,6 +211,7 @@ impl Server {
                 shared: Arc::clone(&self.shared),
                 tls,
                 http2: listen.http2,
+                proxy_protocol: listen.proxy_protocol,
                 header_timeout: self.resolved.header_timeout,
                 idle_timeout: self.resolved.idle_timeout,
                 slots: Arc::clone(&slots),
@@ -238,7 +255,7 @@ impl Server {
         }
         if let Some(listener) = self.gateway {
             let router = gateway::router(Arc::clone(&self.shared));
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
+            let service = router.into_make_service_with_connect_info::<Caller>();
             // Gateways keep their connections: what is idle when all else is drained is dropped.
             let until = stop.clone().cancelled_owned();
             let asked = axum::serve(listener, service).with_graceful_shutdown(until);
@@ -375,8 +392,9 @@ impl Drop for Slot {
 #[derive(Clone)]
 struct Front {
     shared: Arc<Shared>,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ServerTls>>,
     http2: bool,
+    proxy_protocol: bool,
     header_timeout: Duration,
     idle_timeout: Duration,
     /// One for each connection that may yet be accepted, on whichever address.
@@ -426,8 +444,19 @@ impl Front {
         // Neither is worth a connection: without them it is slower, or dies later.
         let _ = stream.set_nodelay(true);
         let _ = PROBES.arm(&stream);
-        let stream = Patient::new(stream, self.idle_timeout);
-        match self.tls.clone() {
+        let mut stream = Patient::new(stream, self.idle_timeout);
+        let peer = if self.proxy_protocol {
+            let source = proxy_header::source(&self.shared, &mut stream, peer, self.header_timeout);
+            let told = tokio::select! {
+                told = source => told,
+                () = self.stop.cancelled() => None,
+            };
+            let Some(told) = told else { return };
+            told
+        } else {
+            peer
+        };
+        match self.tls.as_ref().map(|tls| tls.acceptor()) {
             None => self.serve(stream, peer, slot).await,
             Some(tls) => tokio::select! {
                 stream = tokio::time::timeout(self.header_timeout, tls.accept(stream)) => match stream {
@@ -446,7 +475,7 @@ impl Front {
     {
         let proxy = Proxy {
             shared: Arc::clone(&self.shared),
-            peer: peer.ip(),
+            peer: canonical(peer.ip()),
             tls: self.tls.is_some(),
             idle: self.idle_timeout,
             slot,

@@ -10,10 +10,12 @@ use crate::outlook::Outlook;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use http::{HeaderMap, Response, StatusCode};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use tidegate_behavior::address::canonical;
 use tidegate_behavior::{Outcome, Request};
 use tidegate_engine::descriptors::{self, Asked, CallError};
 use tidegate_engine::policy::{OnError, Policy};
@@ -66,6 +68,12 @@ impl Shared {
             outlook: ArcSwap::default(),
             clock: SystemClock::new(),
         }
+    }
+
+    /// Whether what this address says of others is believed: it is a trusted hop, or this machine.
+    pub(crate) fn trusts(&self, addr: IpAddr) -> bool {
+        let addr = canonical(addr);
+        addr.is_loopback() || self.engine.policy().identity.trusted.get(addr).is_some()
     }
 
     pub(crate) fn now(&self) -> Timestamp {

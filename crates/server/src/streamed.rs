@@ -6,7 +6,7 @@
 
 use crate::envoy::Envoy;
 use crate::gateway::TICKET;
-use crate::identify::{Forwarded, Seen, X_FORWARDED_FOR, hops};
+use crate::identify::{Forwarded, Seen, X_FORWARDED_FOR};
 use crate::shared::Shared;
 use http::header::{REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -117,11 +117,11 @@ fn observe(
         "" => request.path.as_str(),
         original => original,
     };
-    let hops: Vec<&str> = hops(&headers).collect();
+    let (live, policy) = (shared.live.load(), shared.engine.policy());
+    let hops: Vec<&str> = live.identity.forwarded.hops(&headers).collect();
     // The log has neither all fields nor their order.
     let forwarded =
         Forwarded { method: method.as_str_name(), uri: path, hops: &hops, names: Some("") };
-    let (live, policy) = (shared.live.load(), shared.engine.policy());
     let seen = Seen::forwarded(&policy.identity, &live.identity, peer, &headers, forwarded);
     let now = shared.now();
     // A batch of entries is of seconds that have passed, and requests are told apart by when they came.

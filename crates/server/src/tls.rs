@@ -1,13 +1,16 @@
-//! TLS on both sides: certificates of the listeners, and the check of the upstream's.
+//! TLS on both sides: certificates of the listeners and of gateways, and the check of the upstream's.
 
 use crate::config::TlsFiles;
+use arc_swap::ArcSwap;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
-use std::path::PathBuf;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_rustls::TlsAcceptor;
 
 /// Why TLS can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,9 @@ pub enum TlsError {
     /// The private key can't be read.
     #[error("{0}: no private key in PEM: {1}")]
     Key(PathBuf, String),
+    /// The authority that signs the certificates of clients can't be used.
+    #[error("{0}: no certificates of an authority in PEM: {1}")]
+    Authority(PathBuf, String),
     /// The two don't fit each other, or the library refuses them.
     #[error("certificate and key can't be used: {0}")]
     Refused(#[from] rustls::Error),
@@ -30,30 +36,80 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// What a listener needs to speak TLS 1.2 and 1.3, with HTTP/2 offered when `http2`.
+/// Protocols that a listener offers (ALPN, RFC 7301), the preferred one first.
+pub(crate) type Protocols = &'static [&'static [u8]];
+pub(crate) const HTTP_1: Protocols = &[b"http/1.1"];
+pub(crate) const HTTP_2: Protocols = &[b"h2"];
+pub(crate) const HTTP_1_AND_2: Protocols = &[b"h2", b"http/1.1"];
+
+/// A listener's side of TLS. A reload puts the renewed files in force for the connections that come
+/// after it; those that are open go on.
+pub(crate) struct ServerTls {
+    pub files: TlsFiles,
+    protocols: Protocols,
+    config: ArcSwap<ServerConfig>,
+}
+
+impl ServerTls {
+    /// # Errors
+    /// When the files can't be read or don't fit each other.
+    pub(crate) fn new(files: TlsFiles, protocols: Protocols) -> Result<Arc<Self>, TlsError> {
+        let config = ArcSwap::new(server_config(&files, protocols)?);
+        Ok(Arc::new(Self { files, protocols, config }))
+    }
+
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.config.load_full().into()
+    }
+
+    /// What the files hold now.
+    ///
+    /// # Errors
+    /// When they can't be read or don't fit each other.
+    pub(crate) fn read(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        server_config(&self.files, self.protocols)
+    }
+
+    pub(crate) fn put_in_force(&self, config: Arc<ServerConfig>) {
+        self.config.store(config);
+    }
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let certificates: Vec<_> = certificates.map_err(|e| e.to_string())?;
+    if certificates.is_empty() { Err("the file holds none".to_owned()) } else { Ok(certificates) }
+}
+
+/// What a listener needs to speak TLS 1.2 and 1.3; with an authority for clients, each of them has to
+/// show a certificate that it signed.
 ///
 /// # Errors
 /// When the files can't be read or don't fit each other.
-pub(crate) fn server_config(files: &TlsFiles, http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
-    let cert_error =
-        |e: &dyn std::fmt::Display| TlsError::Certificate(files.cert.clone(), e.to_string());
-    let chain: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
-        .map_err(|e| cert_error(&e))?
-        .collect::<Result<_, _>>()
-        .map_err(|e| cert_error(&e))?;
-    if chain.is_empty() {
-        return Err(cert_error(&"the file holds none"));
-    }
+pub(crate) fn server_config(
+    files: &TlsFiles,
+    protocols: Protocols,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain =
+        certificates(&files.cert).map_err(|e| TlsError::Certificate(files.cert.clone(), e))?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|e| TlsError::Key(files.key.clone(), e.to_string()))?;
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    if http2 {
-        config.alpn_protocols.push(b"h2".to_vec());
-    }
-    config.alpn_protocols.push(b"http/1.1".to_vec());
+    let builder =
+        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(file) => {
+            let wrong = |e: String| TlsError::Authority(file.clone(), e);
+            let mut roots = RootCertStore::empty();
+            for authority in certificates(file).map_err(wrong)? {
+                roots.add(authority).map_err(|e| wrong(e.to_string()))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider());
+            builder.with_client_cert_verifier(verifier.build().map_err(|e| wrong(e.to_string()))?)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key)?;
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
 }
 

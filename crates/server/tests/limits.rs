@@ -130,6 +130,41 @@ async fn a_trusted_hop_is_believed() {
 }
 
 #[tokio::test]
+async fn a_trusted_hop_is_believed_in_the_field_that_it_writes() {
+    let seen = upstream(Router::new().route(
+        "/",
+        get(|headers: HeaderMap| async move {
+            let of = |name: &str| headers[name].to_str().unwrap().to_owned();
+            format!("{} and {}", of("x-forwarded-for"), of("forwarded"))
+        }),
+    ))
+    .await;
+    let identity = "{trusted_hops: [127.0.0.0/8], forwarded_header: Forwarded}";
+    let gate = Gate::start(seen, &format!("identity: {identity}\n{THREE}")).await;
+    // The client forges the field that the hop does not write, and what stands before the hop's word.
+    let (mut passed, mut denied) = (0, 0);
+    for n in 0..6 {
+        let forged = format!("198.51.100.{n}");
+        let chain = format!("for={forged}, for=\"[2001:db8::7]:4711\";proto=https");
+        let fields = [("x-forwarded-for", &*forged), ("forwarded", &*chain)];
+        let response = get_with(&gate, &fields).await;
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            denied += 1;
+            continue;
+        }
+        passed += 1;
+        let own = format!("for=127.0.0.1;host=\"{}\";proto=http", gate.proxy);
+        let told = format!("2001:db8::7, 127.0.0.1 and {chain}, {own}");
+        assert_eq!(text(response).await, told);
+    }
+    assert_eq!((passed, denied), (3, 3));
+    // Another one has a limit of its own.
+    let response = get_with(&gate, &[("forwarded", "For=203.0.113.8")]).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    gate.stop().await;
+}
+
+#[tokio::test]
 async fn credentials_name_clients() {
     let text = format!("identity: {{credentials: [header: x-api-key]}}\n{THREE}");
     let gate = Gate::start(hello().await, &text).await;

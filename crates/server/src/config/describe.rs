@@ -24,7 +24,11 @@ pub fn check(resolved: &Resolved) -> Vec<String> {
     ));
     lines.push(match policy.identity.trusted.len() {
         0 => "No hop is trusted: forwarded header fields of requests are thrown away.".into(),
-        n => format!("Forwarded header fields are believed from {n} trusted network(s)."),
+        n => format!(
+            "Forwarded header fields are believed from {n} trusted network(s); the field {} tells \
+             whom they saw.",
+            resolved.identity.forwarded.name()
+        ),
     });
     adaptive(resolved, &mut lines);
     models(resolved, &mut lines);
@@ -60,8 +64,9 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
         for listen in &resolved.listen {
             let tls = if listen.tls.is_some() { " with TLS" } else { "" };
             let versions = if listen.http2 { "HTTP/1.1 and HTTP/2" } else { "HTTP/1.1" };
+            let header = if listen.proxy_protocol { " behind a PROXY header" } else { "" };
             lines.push(format!(
-                "Listens on {}{tls} for {versions} and passes requests to {}://{}.",
+                "Listens on {}{header}{tls} for {versions} and passes requests to {}://{}.",
                 listen.address, up.scheme, up.authority
             ));
         }
@@ -88,15 +93,20 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
         lines.push("No proxy: decisions are served by the API alone.".into());
     }
     if let Some(gateway) = &resolved.gateway {
+        let tls = match &gateway.tls {
+            None => "",
+            Some(files) if files.client_ca.is_none() => " with TLS",
+            Some(_) => " with TLS and a certificate of their own",
+        };
         if let Some(address) = gateway.http {
             lines.push(format!(
-                "Gateways ask on {address}; X-Forwarded-Method, X-Forwarded-Uri and X-Forwarded-For \
+                "Gateways ask on {address}{tls}; X-Forwarded-Method, X-Forwarded-Uri and X-Forwarded-For \
                  say about what."
             ));
         }
         if let Some(address) = gateway.grpc {
             lines.push(format!(
-                "Envoy asks on {address} over gRPC (ext_authz, rate limit service) and streams its access \
+                "Envoy asks on {address} over gRPC{tls} (ext_authz, rate limit service) and streams its access \
                  log there."
             ));
         }

@@ -4,7 +4,7 @@ use super::addresses;
 use super::error::{ConfigError, Source};
 use super::raw::{self, At};
 use super::resolve::Files;
-use crate::identify::Identity;
+use crate::identify::{HopField, Identity};
 use serde_saphyr::Location;
 use std::net::IpAddr;
 use tidegate_behavior::address::{AddressMap, Source as Credential};
@@ -64,7 +64,21 @@ pub(super) fn identity(
         None => http::HeaderName::from_static("x-ja4"),
         Some(at) => header_name(source, &at.value, at.referenced)?,
     };
-    Ok((Identity { user, ja4 }, sources, trusted, ipv6_prefix))
+    let forwarded = match &raw.forwarded_header {
+        None => HopField::XForwardedFor,
+        Some(at) => match at.value.to_ascii_lowercase().as_str() {
+            "x-forwarded-for" => HopField::XForwardedFor,
+            "forwarded" => HopField::Forwarded,
+            _ => {
+                return Err(source.error(
+                    at.referenced,
+                    format!("`{}` is no field that hops are read from", at.value),
+                    "write x-forwarded-for, or forwarded (RFC 7239): the one that your hops write",
+                ));
+            }
+        },
+    };
+    Ok((Identity { user, ja4, forwarded }, sources, trusted, ipv6_prefix))
 }
 
 fn header_name(

@@ -81,6 +81,8 @@ pub struct Listen {
     pub tls: Option<TlsFiles>,
     /// Whether it speaks HTTP/2 besides HTTP/1.1.
     pub http2: bool,
+    /// Whether every connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 /// A certificate chain and its private key, both in PEM.
@@ -90,6 +92,8 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// The private key.
     pub key: PathBuf,
+    /// The authority that signs the certificates of clients, which then have to show one.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Where requests go.
@@ -153,6 +157,8 @@ pub struct Gateway {
     pub grpc: Option<SocketAddr>,
     /// The address at which Redis clients ask about keys of their own.
     pub resp: Option<SocketAddr>,
+    /// Certificate and key of both, when they speak TLS.
+    pub tls: Option<TlsFiles>,
     /// Their access logs.
     pub access_logs: Vec<AccessLog>,
 }

@@ -61,6 +61,7 @@ pub(super) struct Listen {
     pub address: At<String>,
     pub tls: Option<At<Tls>>,
     pub http2: Option<bool>,
+    pub proxy_protocol: Option<At<bool>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,7 +121,17 @@ pub(super) struct Gateway {
     #[serde(default)]
     pub resp: Option<At<String>>,
     #[serde(default)]
+    pub tls: Option<At<GatewayTls>>,
+    #[serde(default)]
     pub access_logs: Vec<At<AccessLog>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GatewayTls {
+    pub cert: At<String>,
+    pub key: At<String>,
+    pub client_ca: Option<At<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -137,6 +148,7 @@ pub(super) struct Identity {
     pub user: Vec<At<Source>>,
     pub ipv6_prefix: Option<At<u64>>,
     pub trusted_hops: Vec<At<Short<Networks>>>,
+    pub forwarded_header: Option<At<String>>,
     pub ja4_header: Option<At<String>>,
 }
 
@@ -302,7 +314,7 @@ fn here(text: &str) -> At<String> {
 
 impl From<&str> for Listen {
     fn from(text: &str) -> Self {
-        Self { address: here(text), tls: None, http2: None }
+        Self { address: here(text), tls: None, http2: None, proxy_protocol: None }
     }
 }
 
@@ -327,6 +339,7 @@ impl From<&str> for Gateway {
             listen: Some(here(text)),
             grpc: None,
             resp: None,
+            tls: None,
             ratelimit: Vec::new(),
             access_logs: Vec::new(),
         }

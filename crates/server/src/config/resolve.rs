@@ -165,7 +165,7 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
     let idle_timeout = time(source, raw.timeouts.idle.as_ref(), Duration::from_secs(60))?;
     let drain = time(source, raw.timeouts.drain.as_ref(), Duration::from_secs(30))?;
     let gateway =
-        gateway(source, &files, raw.gateway.as_ref(), !raw.identity.trusted_hops.is_empty())?;
+        gateway(source, &mut files, raw.gateway.as_ref(), !raw.identity.trusted_hops.is_empty())?;
     let asked = raw.gateway.as_ref().map(|at| &at.value.0);
     let Imported { domains, lines: imported } =
         import(source, &mut files, asked.map_or(&[][..], |gateway| gateway.ratelimit.as_slice()))?;

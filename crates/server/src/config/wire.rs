@@ -23,16 +23,18 @@ pub(super) fn listens(
     raw: &Raw,
 ) -> Result<Vec<Listen>, ConfigError> {
     let Some(at) = &raw.listen else { return Ok(Vec::new()) };
+    let trusted = !raw.identity.trusted_hops.is_empty();
     match &at.value {
-        OneOrMany::One(one) => Ok(vec![listen(source, files, one, at.referenced)?]),
+        OneOrMany::One(one) => Ok(vec![listen(source, files, one, at.referenced, trusted)?]),
         OneOrMany::Many(many) if many.is_empty() => Err(source.error(
             at.referenced,
             "an empty list of addresses to listen on",
             "write listen: 127.0.0.1:8080",
         )),
-        OneOrMany::Many(many) => {
-            many.iter().map(|item| listen(source, files, &item.value.0, item.referenced)).collect()
-        }
+        OneOrMany::Many(many) => many
+            .iter()
+            .map(|item| listen(source, files, &item.value.0, item.referenced, trusted))
+            .collect(),
     }
 }
 
@@ -41,25 +43,43 @@ fn listen(
     files: &mut Files,
     raw: &raw::Listen,
     outer: Location,
+    anybody_trusted: bool,
 ) -> Result<Listen, ConfigError> {
     let address = socket(source, &raw.address.value, place(raw.address.referenced, outer))?;
     let tls = match &raw.tls {
         None => None,
-        Some(at) => {
-            let (cert, _) = files.read_bytes(source, &at.value.cert)?;
-            let (key, _) = files.read_bytes(source, &at.value.key)?;
-            let tls = TlsFiles { cert, key };
-            crate::tls::server_config(&tls, true).map_err(|e| {
-                source.error(
-                    at.referenced,
-                    e.to_string(),
-                    "name a certificate chain and its private key, both in PEM",
-                )
-            })?;
-            Some(tls)
-        }
+        Some(at) => Some(tls(source, files, (&at.value.cert, &at.value.key, None), at.referenced)?),
     };
-    Ok(Listen { address, tls, http2: raw.http2.unwrap_or(true) })
+    let proxy_protocol = raw.proxy_protocol.as_ref().is_some_and(|at| at.value);
+    if let Some(at) = raw.proxy_protocol.as_ref().filter(|at| at.value)
+        && !address.ip().is_loopback()
+        && !anybody_trusted
+    {
+        return Err(source.error(
+            at.referenced,
+            format!("nobody that reaches {address} may send a PROXY header"),
+            "name the hops in front in identity.trusted_hops, or listen on 127.0.0.1",
+        ));
+    }
+    Ok(Listen { address, tls, http2: raw.http2.unwrap_or(true), proxy_protocol })
+}
+
+/// Files that speak TLS together: certificate, key, and the authority of clients' certificates.
+fn tls(
+    source: &Source<'_>,
+    files: &mut Files,
+    (cert, key, client_ca): (&At<String>, &At<String>, Option<&At<String>>),
+    at: Location,
+) -> Result<TlsFiles, ConfigError> {
+    let (cert, _) = files.read_bytes(source, cert)?;
+    let (key, _) = files.read_bytes(source, key)?;
+    let client_ca = client_ca.map(|file| files.read_bytes(source, file)).transpose()?;
+    let tls = TlsFiles { cert, key, client_ca: client_ca.map(|(path, _)| path) };
+    crate::tls::server_config(&tls, crate::tls::HTTP_2).map_err(|e| {
+        let help = "name a certificate chain, its private key and an authority, all in PEM";
+        source.error(at, e.to_string(), help)
+    })?;
+    Ok(tls)
 }
 
 pub(super) fn upstream(
@@ -135,7 +155,7 @@ pub(super) fn admin(
 
 pub(super) fn gateway(
     source: &Source<'_>,
-    files: &Files,
+    files: &mut Files,
     raw: Option<&At<Short<raw::Gateway>>>,
     anybody_trusted: bool,
 ) -> Result<Option<Gateway>, ConfigError> {
@@ -149,6 +169,13 @@ pub(super) fn gateway(
              127.0.0.1:6380 (Redis clients)",
         ));
     }
+    let tls = raw.tls.as_ref().map(|at| {
+        let raw::GatewayTls { cert, key, client_ca } = &at.value;
+        tls(source, files, (cert, key, client_ca.as_ref()), at.referenced)
+    });
+    let tls = tls.transpose()?;
+    let anybody_trusted =
+        anybody_trusted || tls.as_ref().is_some_and(|files| files.client_ca.is_some());
     let door = |written: &At<String>| {
         let listen_at = place(written.referenced, at.referenced);
         let address = socket(source, &written.value, listen_at)?;
@@ -158,7 +185,8 @@ pub(super) fn gateway(
         Err(source.error(
             listen_at,
             format!("gateways can reach {address} from outside, and none of them is trusted"),
-            "name their addresses in identity.trusted_hops, or listen on 127.0.0.1",
+            "name their addresses in identity.trusted_hops, have them show certificates \
+             (tls.client_ca), or listen on 127.0.0.1",
         ))
     };
     if let (None, Some(name)) = (&raw.grpc, raw.ratelimit.first()) {
@@ -186,5 +214,5 @@ pub(super) fn gateway(
         }
     };
     let access_logs = raw.access_logs.iter().map(log).collect::<Result<_, _>>()?;
-    Ok(Some(Gateway { http, grpc, resp, access_logs }))
+    Ok(Some(Gateway { http, grpc, resp, tls, access_logs }))
 }

@@ -6,7 +6,6 @@ mod command;
 mod parse;
 mod reply;
 
-use crate::gateway::may_ask;
 use crate::shared::Shared;
 use crate::slow::PROBES;
 use bytes::{Buf, BytesMut};
@@ -125,7 +124,7 @@ impl Connection {
 
     /// Whether the peer may ask; tells one that may not, and sends it away.
     async fn admitted(&mut self) -> bool {
-        if may_ask(&self.shared, self.peer) {
+        if self.shared.trusts(self.peer) {
             return true;
         }
         let mut reply = Reply { resp3: self.session.resp3, out: &mut self.out };

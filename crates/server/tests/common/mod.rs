@@ -1,6 +1,8 @@
 //! A real upstream, a real server in front of it, and a real client, all on loopback.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod certs;
+
 use axum::Router;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -10,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_server::{Reloader, ServeError, Server, config};
 use tokio::sync::oneshot;
@@ -22,6 +24,9 @@ pub type Http = Client<HttpConnector, Full<Bytes>>;
 pub struct Gate {
     pub proxy: SocketAddr,
     pub admin: SocketAddr,
+    /// Where gateways ask, over HTTP and over gRPC.
+    pub http: Option<SocketAddr>,
+    pub grpc: Option<SocketAddr>,
     pub reloader: Arc<Reloader>,
     pub engine: Arc<tidegate_engine::Engine>,
     pub path: PathBuf,
@@ -42,6 +47,8 @@ impl Gate {
         Self {
             proxy: server.proxy_addresses()[0],
             admin: server.admin_address().unwrap(),
+            http: server.gateway_address(),
+            grpc: server.grpc_address(),
             reloader: server.reloader().unwrap(),
             engine: server.engine(),
             path,
@@ -114,6 +121,32 @@ pub async fn grpc(more: &str, rest: &str) -> (Gate, tonic::transport::Channel) {
     let gate = Gate::start(nobody().await, &text).await;
     let channel = tonic::transport::Channel::from_shared(format!("http://{asked}")).unwrap();
     (gate, channel.connect().await.unwrap())
+}
+
+/// A program, where `scripts/test` put it or where it is found otherwise.
+pub fn program(name: &str, remedy: &str) -> PathBuf {
+    let target = std::env::var("CARGO_TARGET_DIR")
+        .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([
+        target.join("venv/bin"),
+        "/usr/sbin".into(),
+        "/usr/local/sbin".into(),
+    ]);
+    folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("{name} is not found: {remedy}, or run scripts/test, which does"))
+}
+
+/// A program that runs until it is dropped.
+pub struct Running(pub std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A port of loopback that nobody listens on just now.
