@@ -22,7 +22,6 @@ use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::PollSemaphore;
-use tonic::codegen::tokio_stream::Stream;
 
 /// Most connections at once of those whose addresses may not ask; more are closed. Whoever may ask
 /// must not find all places taken by those who are going to be refused.
@@ -147,14 +146,6 @@ impl Door {
     }
 }
 
-impl Stream for Door {
-    type Item = io::Result<Connection>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_connection(cx).map(|connection| Some(Ok(connection)))
-    }
-}
-
 impl axum::serve::Listener for Door {
     type Io = Connection;
     type Addr = Caller;
@@ -183,14 +174,6 @@ pub(crate) struct Connection {
     /// Places that are free again when the connection ends.
     #[expect(dead_code, reason = "held, not read")]
     slots: (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>),
-}
-
-impl tonic::transport::server::Connected for Connection {
-    type ConnectInfo = Caller;
-
-    fn connect_info(&self) -> Caller {
-        self.caller
-    }
 }
 
 impl AsyncRead for Connection {

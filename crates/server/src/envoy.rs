@@ -1,13 +1,13 @@
 //! Envoy over gRPC: it asks about each request (`envoy.service.auth.v3`).
 //!
-//! What came of them its access log tells (`streamed.rs`). The answer adds the ticket to the request that goes upstream, where the access log finds it: the
-//! logger has to be told to send the field `x-tidegate-ticket`.
+//! What came of them its access log tells (`streamed.rs`). The answer adds the ticket to the request that
+//! goes upstream, where the access log finds it: the logger has to be told to send the field
+//! `x-tidegate-ticket`.
 
-use crate::door::{Caller, Door};
+use crate::door::Caller;
 use crate::gateway::{TICKET, answer, may_ask};
 use crate::identify::Forwarded;
 use crate::quota::Reporters;
-use crate::reflection;
 use crate::shared::{Shared, Verdict};
 use crate::streamed::address;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -18,74 +18,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tidegate_envoy::envoy::config::core::v3::{
     HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption,
 };
-use tidegate_envoy::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
 use tidegate_envoy::envoy::service::auth::v3::attribute_context::HttpRequest;
-use tidegate_envoy::envoy::service::auth::v3::authorization_server::{
-    Authorization, AuthorizationServer,
-};
+use tidegate_envoy::envoy::service::auth::v3::authorization_server::Authorization;
 use tidegate_envoy::envoy::service::auth::v3::check_response::HttpResponse;
 use tidegate_envoy::envoy::service::auth::v3::{
     CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
 };
-use tidegate_envoy::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
-use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaServiceServer;
-use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
 use tidegate_envoy::envoy::r#type::v3::HttpStatus;
 use tidegate_envoy::google::rpc::Status as RpcStatus;
 use tokio_util::sync::CancellationToken;
-use tonic::server::NamedService;
-use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status};
-use tonic_health::ServingStatus;
-
-/// Largest message: headers of a megabyte and all around them.
-const MOST_BYTES: usize = 4 << 20;
-
-/// Serves Envoy until told to stop.
-pub(crate) async fn serve(
-    shared: Arc<Shared>,
-    door: Door,
-    stop: CancellationToken,
-) -> Result<(), tonic::transport::Error> {
-    let envoy =
-        Envoy { shared, stop: stop.clone(), asked: Arc::default(), reporters: Arc::default() };
-    let authorization =
-        AuthorizationServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
-    let access_log =
-        AccessLogServiceServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
-    let rate_limit =
-        RateLimitServiceServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
-    let processor =
-        ExternalProcessorServer::new(envoy.clone()).max_decoding_message_size(MOST_BYTES);
-    let quotas = RateLimitQuotaServiceServer::new(envoy).max_decoding_message_size(MOST_BYTES);
-    let (health, service) = tonic_health::server::health_reporter();
-    // A silent peer is asked whether it is there (HTTP/2 PING), and has as long to answer.
-    let idle = door.idle_timeout;
-    let names = [
-        AuthorizationServer::<Envoy>::NAME,
-        AccessLogServiceServer::<Envoy>::NAME,
-        RateLimitServiceServer::<Envoy>::NAME,
-        ExternalProcessorServer::<Envoy>::NAME,
-        RateLimitQuotaServiceServer::<Envoy>::NAME,
-    ];
-    for name in names {
-        health.set_service_status(name, ServingStatus::Serving).await;
-    }
-    let (reflection, reflection_alpha) = reflection::services(&names);
-    Server::builder()
-        .http2_keepalive_interval(Some(idle))
-        .http2_keepalive_timeout(Some(idle))
-        .add_service(service)
-        .add_optional_service(reflection)
-        .add_optional_service(reflection_alpha)
-        .add_service(authorization)
-        .add_service(access_log)
-        .add_service(rate_limit)
-        .add_service(processor)
-        .add_service(quotas)
-        .serve_with_incoming_shutdown(door, stop.cancelled_owned())
-        .await
-}
 
 /// What all services for Envoy share.
 #[derive(Clone)]
@@ -97,13 +39,24 @@ pub(crate) struct Envoy {
     pub asked: Arc<AtomicBool>,
     /// Who enforces quotas itself.
     pub reporters: Arc<Reporters>,
+    /// Who calls; nobody may before it is known.
+    caller: Option<Caller>,
 }
 
 impl Envoy {
+    pub(crate) fn new(shared: Arc<Shared>, stop: CancellationToken) -> Self {
+        let (asked, reporters) = (Arc::default(), Arc::default());
+        Self { shared, stop, asked, reporters, caller: None }
+    }
+
+    /// The same for one caller.
+    pub(crate) fn of(&self, caller: Caller) -> Self {
+        Self { caller: Some(caller), ..self.clone() }
+    }
+
     /// Refuses whoever is no gateway.
-    pub(crate) fn admit<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let caller = request.extensions().get::<Caller>();
-        if caller.is_some_and(|caller| may_ask(&self.shared, *caller)) {
+    pub(crate) fn admit(&self) -> Result<(), Status> {
+        if self.caller.is_some_and(|caller| may_ask(&self.shared, caller)) {
             return Ok(());
         }
         Err(Status::permission_denied(
@@ -118,7 +71,7 @@ impl Authorization for Envoy {
         &self,
         request: Request<CheckRequest>,
     ) -> Result<Response<CheckResponse>, Status> {
-        self.admit(&request)?;
+        self.admit()?;
         if !self.asked.load(Ordering::Relaxed) {
             self.asked.store(true, Ordering::Relaxed);
         }

@@ -65,6 +65,8 @@ pub struct Follower {
     skips: bool,
     /// How often the file was found at its end and another one under its name.
     replaced: u32,
+    /// Whether it was told that the file can't be read.
+    told: bool,
 }
 
 impl Follower {
@@ -82,18 +84,25 @@ impl Follower {
     /// Follows from the beginning.
     #[must_use]
     pub const fn at_start(path: PathBuf) -> Self {
-        Self { path, open: None, rest: Vec::new(), skips: false, replaced: 0 }
+        Self { path, open: None, rest: Vec::new(), skips: false, replaced: 0, told: false }
     }
 
-    fn reopen(&self) -> Option<File> {
+    fn reopen(&mut self) -> Option<File> {
         match File::open(&self.path) {
             Ok(file) => Some(file),
             Err(e) => {
                 if e.kind() != io::ErrorKind::NotFound {
-                    tracing::warn!(path = %self.path.display(), error = %e, "can't read an access log");
+                    self.complain(&e);
                 }
                 None
             }
+        }
+    }
+
+    /// Tells what is wrong, once until the file can be read again: there are ten looks a second.
+    fn complain(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(path = %self.path.display(), %error, "can't read a log; it is tried again");
         }
     }
 
@@ -128,12 +137,13 @@ impl Follower {
             }
             Ok(length) => {
                 *at += length as u64;
+                self.told = false;
                 look.at_end = false;
                 self.split(piece.get(..length).unwrap_or_default(), &mut look.lines);
             }
             Err(e) => {
-                tracing::warn!(path = %self.path.display(), error = %e, "can't read an access log");
                 self.open = None;
+                self.complain(&e);
             }
         }
         look

@@ -13,6 +13,7 @@
 //! | `answer` | denials and errors as problem documents |
 //! | `gateway` | gateways that ask about each request over HTTP |
 //! | `door` | what gateways connect to, with TLS or without |
+//! | `grpc` | the connections of the gRPC door, and which service answers |
 //! | `envoy` | Envoy, over gRPC: its questions about requests |
 //! | `ratelimit` | Envoy, over gRPC: its rate limit service |
 //! | `quota` | Envoy, over gRPC: its rate limit quota service |
@@ -40,6 +41,7 @@ mod envoy;
 pub mod follow;
 mod forward;
 mod gateway;
+mod grpc;
 mod identify;
 mod kserve;
 pub mod layer;

@@ -41,7 +41,7 @@ impl ExternalProcessor for Envoy {
         &self,
         request: Request<Streaming<ProcessingRequest>>,
     ) -> Result<Response<Replies>, Status> {
-        self.admit(&request)?;
+        self.admit()?;
         self.asked.store(true, Ordering::Relaxed);
         let talk = Talk::new(Arc::clone(&self.shared));
         let stop = self.stop.clone();

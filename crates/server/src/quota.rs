@@ -93,7 +93,7 @@ impl RateLimitQuotaService for Envoy {
         &self,
         request: Request<Streaming<RateLimitQuotaUsageReports>>,
     ) -> Result<Response<Replies>, Status> {
-        self.admit(&request)?;
+        self.admit()?;
         let talk = Talk::new(Arc::clone(&self.shared), Arc::clone(&self.reporters));
         let (reports, stop) = (request.into_inner(), self.stop.clone());
         let state = (reports, talk, stop);

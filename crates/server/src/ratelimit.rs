@@ -25,7 +25,7 @@ impl RateLimitService for Envoy {
         &self,
         request: Request<RateLimitRequest>,
     ) -> Result<Response<RateLimitResponse>, Status> {
-        self.admit(&request)?;
+        self.admit()?;
         let call = request.into_inner();
         let asked = call.descriptors.iter().map(|one| asked(&call, one));
         let asked: SmallVec<[Asked<'_>; 4]> = asked.collect::<Result<_, _>>()?;

@@ -4,8 +4,8 @@ use crate::api;
 use crate::background::{Background, Role, Worker};
 use crate::config::{AccessLog, Listen, Resolved};
 use crate::door::{Caller, Door};
-use crate::envoy;
 use crate::gateway;
+use crate::grpc;
 use crate::outlook;
 use crate::proxy::Proxy;
 use crate::proxy_header;
@@ -236,15 +236,12 @@ impl Server {
             tokio::spawn(reports::listen(Arc::clone(&self.shared), socket, stop.clone()))
         }));
         if let Some(listener) = self.grpc {
-            let served = envoy::serve(Arc::clone(&self.shared), listener, stop.clone());
+            let served = grpc::serve(Arc::clone(&self.shared), listener, stop.clone());
             let kill = kill.clone();
             tasks.spawn(async move {
-                let result = tokio::select! {
-                    result = served => result,
-                    () = kill.cancelled() => Ok(()),
-                };
-                if let Err(error) = result {
-                    tracing::error!(%error, "the gRPC listener broke; Envoy is not answered any more");
+                tokio::select! {
+                    () = served => {}
+                    () = kill.cancelled() => {}
                 }
             });
         }

@@ -35,7 +35,7 @@ impl AccessLogService for Envoy {
         &self,
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
-        self.admit(&request)?;
+        self.admit()?;
         let mut stream = request.into_inner();
         // A stream that is cut leaves what it has said.
         loop {

@@ -355,14 +355,17 @@ fn mistakes_are_told_at_the_start() {
     let (folder, log, config) = folder("10m", "");
     append(&log, &lines(people(30, 0)));
     let nowhere = folder.path().join("nowhere/deny.conf").display().to_string();
-    for (args, expected) in [
-        (vec!["--deny-list", nowhere.as_str()], "cannot write the deny list"),
-        (vec!["--webhook", "ftp://a/"], "is not a URL to post to"),
-        (vec!["--format", "combine"], "unknown log format"),
-        (vec!["--run", "true"], "--deny-list"),
+    let log = log.display().to_string();
+    for (log, args, expected) in [
+        (&*log, vec!["--deny-list", nowhere.as_str()], "cannot write the deny list"),
+        (&*log, vec!["--webhook", "ftp://a/"], "is not a URL to post to"),
+        (&*log, vec!["--format", "combine"], "unknown log format"),
+        (&*log, vec!["--run", "true"], "--deny-list"),
+        ("-", vec![], "name the file that the server writes"),
+        ("/", vec!["--format", "json"], "name the file that the server writes"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
-        command.arg("watch").arg(&log).args(["--config", &config]).args(&args);
+        command.args(["watch", log, "--config", &config]).args(&args);
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).replace('│', " ");
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");

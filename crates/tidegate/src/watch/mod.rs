@@ -10,7 +10,7 @@ use crate::cli::WatchArgs;
 use clients::{Change, Clients, Subject};
 use command::Hook;
 use deny::DenyList;
-use miette::{IntoDiagnostic, WrapErr};
+use miette::{IntoDiagnostic, WrapErr, miette};
 use reader::Reader;
 use std::time::Duration;
 use tidegate_engine::{Engine, Mode, Setup};
@@ -43,6 +43,10 @@ async fn watch(args: &WatchArgs) -> miette::Result<()> {
         signal.await;
         told.cancel();
     });
+    if args.file.as_os_str() == "-" || args.file.is_dir() {
+        let name = args.file.display();
+        return Err(miette!("`{name}` can't be followed: name the file that the server writes"));
+    }
     // Before the file is looked at for the first time: what is written from now on counts.
     let follower = match args.from_start {
         true => Follower::at_start(args.file.clone()),

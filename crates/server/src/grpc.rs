@@ -1,0 +1,135 @@
+//! The gRPC door: its connections, and which service answers which path.
+//!
+//! tonic's server would do as well; what it has between HTTP/2 and a service (a router, layers that nothing
+//! here needs, a box for each) is a part of what every question costs. The services are tonic's.
+
+use crate::door::{Caller, Door};
+use crate::envoy::Envoy;
+use crate::reflection;
+use crate::shared::Shared;
+use axum::serve::Listener;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use std::convert::Infallible;
+use std::sync::Arc;
+use tidegate_envoy::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
+use tidegate_envoy::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use tidegate_envoy::envoy::service::ext_proc::v3::external_processor_server::ExternalProcessorServer;
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaServiceServer;
+use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tonic_health::ServingStatus;
+use tower_service::Service;
+
+/// Largest message: headers of a megabyte and all around them.
+const MOST_BYTES: usize = 4 << 20;
+/// Most calls at once on one connection: of the processor there is one for each request in flight.
+const MOST_CALLS: u32 = 16_384;
+
+/// Serves Envoy until told to stop, and then what is in flight.
+pub(crate) async fn serve(shared: Arc<Shared>, mut door: Door, stop: CancellationToken) {
+    let others = others().await;
+    let envoy = Envoy::new(shared, stop.clone());
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    // A silent peer is asked whether it is there (HTTP/2 PING), and has as long to answer.
+    http.timer(TokioTimer::new())
+        .keep_alive_interval(door.idle_timeout)
+        .keep_alive_timeout(door.idle_timeout)
+        .max_concurrent_streams(MOST_CALLS);
+    let connections = GracefulShutdown::new();
+    loop {
+        let (connection, caller) = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = door.accept() => accepted,
+        };
+        let services = Services::new(&envoy, caller, &others);
+        let service = service_fn(move |request| services.call(request));
+        let served = connections.watch(http.serve_connection(TokioIo::new(connection), service));
+        tokio::spawn(async move {
+            if let Err(error) = served.await {
+                tracing::debug!(%error, "a gRPC connection broke");
+            }
+        });
+    }
+    connections.shutdown().await;
+}
+
+/// Health and reflection, which are asked rarely.
+async fn others() -> Routes {
+    let names = [
+        AuthorizationServer::<Envoy>::NAME,
+        AccessLogServiceServer::<Envoy>::NAME,
+        RateLimitServiceServer::<Envoy>::NAME,
+        ExternalProcessorServer::<Envoy>::NAME,
+        RateLimitQuotaServiceServer::<Envoy>::NAME,
+    ];
+    let (health, service) = tonic_health::server::health_reporter();
+    for name in names {
+        health.set_service_status(name, ServingStatus::Serving).await;
+    }
+    let mut routes = Routes::new(service);
+    let (reflection, reflection_alpha) = reflection::services(&names);
+    if let Some(service) = reflection {
+        routes = routes.add_service(service);
+    }
+    if let Some(service) = reflection_alpha {
+        routes = routes.add_service(service);
+    }
+    routes.prepare()
+}
+
+/// The services as one caller has them.
+struct Services {
+    authorization: AuthorizationServer<Envoy>,
+    access_log: AccessLogServiceServer<Envoy>,
+    rate_limit: RateLimitServiceServer<Envoy>,
+    processor: ExternalProcessorServer<Envoy>,
+    quotas: RateLimitQuotaServiceServer<Envoy>,
+    others: Routes,
+}
+
+impl Services {
+    fn new(envoy: &Envoy, caller: Caller, others: &Routes) -> Self {
+        let envoy = Arc::new(envoy.of(caller));
+        let own = || Arc::clone(&envoy);
+        Self {
+            authorization: AuthorizationServer::from_arc(own())
+                .max_decoding_message_size(MOST_BYTES),
+            access_log: AccessLogServiceServer::from_arc(own())
+                .max_decoding_message_size(MOST_BYTES),
+            rate_limit: RateLimitServiceServer::from_arc(own())
+                .max_decoding_message_size(MOST_BYTES),
+            processor: ExternalProcessorServer::from_arc(own())
+                .max_decoding_message_size(MOST_BYTES),
+            quotas: RateLimitQuotaServiceServer::from_arc(own())
+                .max_decoding_message_size(MOST_BYTES),
+            others: others.clone(),
+        }
+    }
+
+    /// The answer to a call.
+    fn call(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<> {
+        let service = request.uri().path().split('/').nth(1).unwrap_or("");
+        match service {
+            AuthorizationServer::<Envoy>::NAME => self.authorization.clone().call(request),
+            RateLimitServiceServer::<Envoy>::NAME => self.rate_limit.clone().call(request),
+            ExternalProcessorServer::<Envoy>::NAME => self.processor.clone().call(request),
+            AccessLogServiceServer::<Envoy>::NAME => self.access_log.clone().call(request),
+            RateLimitQuotaServiceServer::<Envoy>::NAME => self.quotas.clone().call(request),
+            _ => {
+                let mut others = self.others.clone();
+                Box::pin(async move { others.call(request).await })
+            }
+        }
+    }
+}
