@@ -17,9 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_limiter::store::MAX_KEYS;
-use tidegate_limiter::{
-    Admission, Charge, Cost, Key, Limit, LimitState, Quota, Timestamp, check_all,
-};
+use tidegate_limiter::{Admission, Cost, Key, Limit, LimitState, Quota, Timestamp};
 
 /// Most limits that one call is held against.
 pub const MAX_DESCRIPTORS: usize = MAX_KEYS;
@@ -119,7 +117,7 @@ enum Kind {
     Shadow,
     /// Denies only together with all others of its kind.
     Quota,
-    /// Charged after the fact, whatever it holds.
+    /// Charged after the fact, so beyond its end if need be; denies as any other.
     Later,
     /// Gives back.
     Back,
@@ -129,8 +127,9 @@ impl Engine {
     /// Holds a call against the limits of its descriptors: all that deny are told, and if one does,
     /// none is charged.
     ///
-    /// A limit that somebody peeks at (0 hits) is charged after the fact from then on: what is charged
-    /// to it counts though it may not fit, for what it pays for has happened.
+    /// A limit that somebody peeks at (0 hits) is charged after the fact from then on: the charge that
+    /// does not fit is denied and counts all the same, for what it pays for may have happened. Beyond its
+    /// end nothing is charged any more.
     ///
     /// # Errors
     /// When the call names no domain or no descriptors, or too many.
@@ -156,12 +155,23 @@ impl Engine {
             held.extend(found.map(|found| Held { at, ..found }));
         }
         drop_replaced(&mut verdict.statuses, &mut held);
+        let alike = join(&mut held);
         let keys: SmallVec<[Key; MAX_MATCHES]> = held.iter().map(|held| held.key).collect();
         if keys.len() > MAX_DESCRIPTORS {
             return Err(CallError::TooMany(keys.len()));
         }
         if !held.is_empty() {
-            self.rules.with_all(&keys, now, |states| hold(&held, states, &mut verdict, now));
+            let (said, denied) = self.rules.with_all(&keys, now, |states| hold(&held, states, now));
+            for (one, said) in held.iter().zip(&said) {
+                count(one, said, denied);
+                verdict.statuses[one.at].tell(one, said);
+            }
+            for (at, same) in alike {
+                let Status { over, remaining, reset, .. } = verdict.statuses[same];
+                let status = &mut verdict.statuses[at];
+                (status.over, status.remaining, status.reset) = (over, remaining, reset);
+            }
+            verdict.over = denied;
         }
         if verdict.over && snapshot.policy.mode == Mode::Shadow {
             (verdict.over, verdict.shadow) = (false, true);
@@ -272,6 +282,35 @@ impl Engine {
     }
 }
 
+impl Status {
+    fn tell(&mut self, held: &Held, said: &Admission) {
+        self.over = !said.admitted && !matches!(held.kind, Kind::Shadow | Kind::Back);
+        self.remaining = said.remaining;
+        let period = self.against.rate().map_or(Duration::ZERO, |rate| rate.period());
+        // What costs more than the limit ever holds would wait for ever.
+        self.reset = if said.admitted { said.reset_after } else { said.retry_after.min(period) };
+    }
+}
+
+/// Joins equal descriptors, for they have one state: the first one pays for all. Returns which status is
+/// the same as which.
+fn join(held: &mut SmallVec<[Held; MAX_MATCHES]>) -> SmallVec<[(usize, usize); MAX_MATCHES]> {
+    let mut alike = SmallVec::new();
+    let mut at = 1;
+    while at < held.len() {
+        let (before, rest) = held.split_at_mut(at);
+        let Some(first) = before.iter_mut().find(|other| other.key == rest[0].key) else {
+            at += 1;
+            continue;
+        };
+        let sum = first.cost.ceil().saturating_add(rest[0].cost.ceil());
+        first.cost = Cost::cells(u32::try_from(sum).unwrap_or(u32::MAX));
+        alike.push((rest[0].at, first.at));
+        held.remove(at);
+    }
+    alike
+}
+
 /// Leaves out the limits that another one of the same call replaces.
 fn drop_replaced(statuses: &mut [Status], held: &mut SmallVec<[Held; MAX_MATCHES]>) {
     let limit = |status: &Status| match &status.against {
@@ -292,100 +331,55 @@ fn drop_replaced(statuses: &mut [Status], held: &mut SmallVec<[Held; MAX_MATCHES
     }
 }
 
-/// Holds what has a limit against its state.
-fn hold(held: &[Held], states: &mut [&mut RuleState], verdict: &mut Verdict, now: Timestamp) {
-    // Two equal descriptors have one state: the first one pays for both.
-    let mut first: SmallVec<[usize; MAX_MATCHES]> = SmallVec::new();
-    for (at, one) in held.iter().enumerate() {
-        if !held[..at].iter().any(|other| other.key == one.key) {
-            first.push(at);
-        }
-    }
-    let cost = |key: Key| {
-        let equal = held.iter().filter(|one| one.key == key);
-        equal.fold(0u64, |sum, one| sum.saturating_add(one.cost.ceil()))
+/// Holds each against its state; returns what each was answered, and whether the call is denied.
+fn hold(
+    held: &[Held],
+    states: &mut [&mut RuleState],
+    now: Timestamp,
+) -> (SmallVec<[Admission; MAX_MATCHES]>, bool) {
+    let peek = |(one, state): (&Held, &mut &mut RuleState)| match &one.limit {
+        Some(limit) => state.state.peek(limit, one.cost, now),
+        None => CLOSED,
     };
-    let cost = |key| Cost::cells(u32::try_from(cost(key)).unwrap_or(u32::MAX));
-    let closed = held.iter().any(|one| one.limit.is_none() && one.kind == Kind::Enforced);
-    let over = |one: &Held, state: &RuleState| match &one.limit {
-        Some(limit) => !state.state.peek(limit, cost(one.key), now).admitted,
-        None => true,
+    let mut said: SmallVec<[Admission; MAX_MATCHES]> =
+        held.iter().zip(states.iter_mut()).map(peek).collect();
+    let over = |kind: Kind| {
+        let mut of = held.iter().zip(&said).filter(move |(one, _)| one.kind == kind);
+        let mut all = of.clone();
+        (of.any(|(_, said)| !said.admitted), all.all(|(_, said)| !said.admitted))
     };
-    let mut quotas =
-        first.iter().zip(states.iter()).filter(|(at, _)| held[**at].kind == Kind::Quota);
-    let any_quota = held.iter().any(|one| one.kind == Kind::Quota);
-    let used_up = any_quota && quotas.all(|(at, state)| over(&held[*at], state));
-    let denied_by_one = closed || used_up;
-    let mut charges: SmallVec<[Charge<'_>; MAX_MATCHES]> = SmallVec::new();
-    let mut charged: SmallVec<[usize; MAX_MATCHES]> = SmallVec::new();
-    let mut admissions: SmallVec<[Admission; MAX_MATCHES]> = SmallVec::new();
-    admissions.resize(held.len(), CLOSED);
-    let mut later: SmallVec<[(usize, &mut LimitState); MAX_MATCHES]> = SmallVec::new();
-    for (&at, state) in first.iter().zip(states) {
-        let (one, state) = (&held[at], &mut state.state);
-        let Some(limit) = &one.limit else { continue };
-        let charge = match one.kind {
-            Kind::Enforced => Charge::enforced(state, limit, cost(one.key)),
-            Kind::Shadow | Kind::Quota => Charge::shadow(state, limit, cost(one.key)),
-            Kind::Later | Kind::Back => {
-                later.push((at, state));
-                continue;
+    let (any_quota, every_quota) = over(Kind::Quota);
+    let refused = over(Kind::Enforced).0 || (any_quota && every_quota);
+    let denied = refused || over(Kind::Later).0;
+    for ((one, state), said) in held.iter().zip(states).zip(&mut said) {
+        let (Some(limit), state) = (&one.limit, &mut state.state) else { continue };
+        match one.kind {
+            Kind::Back => {
+                state.commit(limit, Cost::ZERO, now);
+                state.release(one.cost, now);
+                *said = Admission { admitted: true, ..state.peek(limit, Cost::ZERO, now) };
             }
-        };
-        charges.push(charge);
-        charged.push(at);
-    }
-    let denied = if denied_by_one {
-        // Nobody is charged: every answer is a peek.
-        for charge in &mut charges {
-            charge.admission = charge.state.peek(charge.limit, charge.cost, now);
-        }
-        true
-    } else {
-        !check_all(&mut charges, now).admitted
-    };
-    for (&at, charge) in charged.iter().zip(&charges) {
-        admissions[at] = charge.admission;
-    }
-    for (at, state) in later {
-        if let Some(limit) = &held[at].limit {
-            admissions[at] = settle(state, limit, cost(held[at].key), held[at].kind, now);
+            // It pays for what has happened, unless the call is refused at the door.
+            Kind::Later if !refused && !said.admitted => overdraw(state, limit, one.cost, now),
+            Kind::Later if !refused => state.commit(limit, one.cost, now),
+            Kind::Enforced | Kind::Shadow | Kind::Quota if !denied && said.admitted => {
+                state.commit(limit, one.cost, now);
+            }
+            _ => state.settle(limit, now),
         }
     }
-    for (at, one) in held.iter().enumerate() {
-        let same = held.iter().position(|other| other.key == one.key).unwrap_or(at);
-        let said = admissions[same];
-        let over = !said.admitted;
-        count(one, &said, denied);
-        let status = &mut verdict.statuses[one.at];
-        status.over = over && (one.kind == Kind::Enforced || one.kind == Kind::Quota);
-        status.remaining = said.remaining;
-        let period = status.against.rate().map_or(Duration::ZERO, |rate| rate.period());
-        // What costs more than the limit ever holds would wait for ever.
-        status.reset = if over { said.retry_after.min(period) } else { said.reset_after };
-    }
-    verdict.over = denied;
+    (said, denied)
 }
 
-/// Charges what has happened, or gives back; owes at most what comes back in two periods.
-fn settle(
-    state: &mut LimitState,
-    limit: &Limit,
-    cost: Cost,
-    kind: Kind,
-    now: Timestamp,
-) -> Admission {
-    if kind == Kind::Back {
-        state.commit(limit, Cost::ZERO, now);
-        state.release(cost, now);
-    } else {
-        let Limit::TokenBucket(quota) = limit else { return CLOSED };
-        state.commit(limit, Cost::ZERO, now);
-        let most = u64::from(quota.burst().get()) * 2;
-        let room = most.saturating_sub(state.debt().ceil()).min(cost.ceil());
-        state.commit(limit, Cost::cells(u32::try_from(room).unwrap_or(u32::MAX)), now);
+/// Charges more than fits, if there is room at all; owes at most what comes back in two periods.
+fn overdraw(state: &mut LimitState, limit: &Limit, cost: Cost, now: Timestamp) {
+    state.commit(limit, Cost::ZERO, now);
+    let Limit::TokenBucket(quota) = limit else { return };
+    let (burst, owed) = (u64::from(quota.burst().get()), state.debt().ceil());
+    if owed < burst {
+        let more = cost.ceil().min(burst * 2 - owed);
+        state.commit(limit, Cost::cells(u32::try_from(more).unwrap_or(u32::MAX)), now);
     }
-    Admission { admitted: true, ..state.peek(limit, Cost::ZERO, now) }
 }
 
 /// The answer of a limit of nothing.
@@ -413,7 +407,7 @@ fn count(one: &Held, said: &Admission, denied: bool) {
         if one.kind == Kind::Shadow {
             counts.add(Count::Shadow, hits);
         }
-    } else if !denied || one.kind == Kind::Later {
+    } else if !denied {
         counts.add(Count::Within, hits);
         let used = f64::from(said.limit.saturating_sub(said.remaining));
         let beyond = used - (f64::from(said.limit) * NEAR).floor();

@@ -188,16 +188,56 @@ fn more_hits_than_a_limit_holds_are_denied_and_charged_nowhere() {
 
 #[test]
 fn what_is_charged_after_the_fact_counts_beyond_the_limit() {
-    let engine = engine(|d| d.add("tokens", "", leaf(limit("d.tokens", 100))).unwrap());
+    let engine = engine(|d| {
+        d.add("tokens", "", leaf(limit("d.tokens", 100))).unwrap();
+        d.add("other", "", leaf(limit("d.other", 100))).unwrap();
+        d.add("door", "", leaf(limit("d.door", 1))).unwrap();
+    });
     let of = |hits| [Asked { hits, ..one(&[("tokens", "v")]) }];
     assert!(!ask(&engine, &of(0), 0).over);
-    assert!(!ask(&engine, &of(5000), 0).over);
+    // It does not fit, and is told so; that it happened counts.
+    assert!(ask(&engine, &of(5000), 0).over);
     assert!(ask(&engine, &of(0), 0).over);
     assert!(ask(&engine, &of(0), 59).over);
     // However much it was, it is forgiven after two periods at the most.
     assert!(!ask(&engine, &of(0), 61).over);
-    assert!(!ask(&engine, &of(u32::MAX), 200).over);
+    assert!(ask(&engine, &of(u32::MAX), 200).over);
     assert!(!ask(&engine, &of(0), 200 + 61).over);
+    // Whoever hammers at it pays nothing beyond its end: it denies as a limit does.
+    let begun = 1000;
+    assert!(!ask(&engine, &of(100), begun).over);
+    for _ in 0..1000 {
+        assert!(ask(&engine, &of(1), begun).over);
+    }
+    assert!(!ask(&engine, &of(98), begun + 60).over);
+    // What happened is charged to all of them; a call that is refused at the door to none.
+    let peeked =
+        [Asked { hits: 0, ..one(&[("tokens", "w")]) }, Asked { hits: 0, ..one(&[("other", "w")]) }];
+    assert!(!ask(&engine, &peeked, 0).over);
+    let both =
+        [("tokens", 300), ("other", 10)].map(|(key, hits)| Asked { hits, ..one(&[(key, "w")]) });
+    assert!(ask(&engine, &both, 0).over);
+    let other = ask(&engine, &[Asked { hits: 0, ..one(&[("other", "w")]) }], 0);
+    assert_eq!(other.statuses[0].remaining, 90);
+    assert!(!ask(&engine, &[one(&[("door", "w")])], 0).over);
+    let refused = [one(&[("door", "w")]), Asked { hits: 50, ..one(&[("other", "w")]) }];
+    assert!(ask(&engine, &refused, 0).over);
+    let other = ask(&engine, &[Asked { hits: 0, ..one(&[("other", "w")]) }], 0);
+    assert_eq!(other.statuses[0].remaining, 90);
+}
+
+#[test]
+fn a_peek_takes_no_limit_out_of_force() {
+    let engine = engine(|d| {
+        d.add("k", "", leaf(limit("d.k", 3))).unwrap();
+        d.add("banned", "", leaf(limit("d.banned", 0))).unwrap();
+    });
+    for key in ["k", "banned"] {
+        ask(&engine, &[Asked { hits: 0, ..one(&[(key, "x")]) }], 0);
+    }
+    let admitted = (0..50).filter(|_| !ask(&engine, &[one(&[("k", "v")])], 0).over).count();
+    assert_eq!(admitted, 3);
+    assert!(ask(&engine, &[one(&[("banned", "v")])], 0).over);
 }
 
 #[test]
