@@ -42,7 +42,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut door: Door, stop: Cancellatio
     http.timer(TokioTimer::new())
         .keep_alive_interval(door.idle_timeout)
         .keep_alive_timeout(door.idle_timeout)
-        .max_concurrent_streams(MOST_CALLS);
+        .max_concurrent_streams(MOST_CALLS)
+        .auto_date_header(false);
     let connections = GracefulShutdown::new();
     loop {
         let (connection, caller) = tokio::select! {

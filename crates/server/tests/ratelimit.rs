@@ -134,6 +134,10 @@ descriptors:
 ";
     let resolved = load(&[text]).unwrap();
     let lines = config::check(&resolved);
+    // The file alone can be asked about as well.
+    let (folder, _) = written(&[text], "");
+    let own = config::explain(&folder.path().join("limits0.yaml")).unwrap();
+    assert_eq!(own.len(), 7);
     for (line, words) in [
         (3, "d.path_/a* has 7 a 5m for all values that match together."),
         (

@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Run the reverse proxy in front of one upstream, with the default policy.
     Proxy(ProxyArgs),
-    /// Read configuration files and say, line by line, what they will do.
+    /// Read configuration files, those of envoyproxy/ratelimit too, and say line by line what they will do.
     CheckConfig(CheckConfigArgs),
     /// Write labelled synthetic traffic as a log and its labels.
     Simulate(SimulateArgs),

@@ -23,9 +23,9 @@ pub(crate) fn proxy(args: &ProxyArgs) -> miette::Result<()> {
 
 pub(crate) fn check_config(args: &CheckConfigArgs) -> miette::Result<()> {
     for file in &args.files {
-        let resolved = config::load(file)?;
+        let lines = config::explain(file)?;
         println!("{}: valid", file.display());
-        for line in config::check(&resolved) {
+        for line in lines {
             println!("  {line}");
         }
     }

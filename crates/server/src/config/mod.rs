@@ -219,6 +219,18 @@ pub fn load(path: &Path) -> Result<Resolved, ConfigError> {
     resolve::resolve(&source, &parse(&source)?)
 }
 
+/// Says in plain words what a file does: a configuration, or limits in the form of envoyproxy/ratelimit.
+///
+/// # Errors
+/// The first thing that is wrong, with its place in the file and what to write instead.
+pub fn explain(path: &Path) -> Result<Vec<String>, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|e| ConfigError::unreadable(path, &e))?;
+    match ratelimit::explain(path, &text) {
+        Some(explained) => explained,
+        None => load(path).map(|resolved| check(&resolved)),
+    }
+}
+
 fn parse(source: &error::Source<'_>) -> Result<raw::Raw, ConfigError> {
     // A file with nothing but comments is the map of all defaults.
     if source.is_empty() {

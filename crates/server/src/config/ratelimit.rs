@@ -90,6 +90,24 @@ pub(super) struct Imported {
     pub lines: Vec<String>,
 }
 
+impl Imported {
+    /// Takes in one file.
+    fn add(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
+        let source = Source { path, text };
+        let file: File = source.parse(
+            "see the README of envoyproxy/ratelimit for its keys; `adaptive` is the one beside them",
+        )?;
+        Reader { source: &source, lines: &mut self.lines }.file(&file, &mut self.domains)
+    }
+}
+
+/// What each line of such a file does; `None` for a text that is none.
+pub(super) fn explain(path: &Path, text: &str) -> Option<Result<Vec<String>, ConfigError>> {
+    text.lines().find(|line| line.starts_with("domain:"))?;
+    let mut imported = Imported::default();
+    Some(imported.add(path, text).map(|()| imported.lines))
+}
+
 /// Reads what `gateway.ratelimit` names: files, or folders of which every `*.yaml` and `*.yml` is read.
 pub(super) fn import(
     source: &Source<'_>,
@@ -119,12 +137,7 @@ pub(super) fn import(
         for path in found {
             let named = At::new(path.display().to_string(), name.referenced, name.defined);
             let (path, text) = files.read_text(source, &named)?;
-            let source = Source { path: &path, text: &text };
-            let file: File = source.parse(
-                "see the README of envoyproxy/ratelimit for its keys; `adaptive` is the one beside them",
-            )?;
-            Reader { source: &source, lines: &mut imported.lines }
-                .file(&file, &mut imported.domains)?;
+            imported.add(&path, &text)?;
         }
     }
     Ok(imported)
