@@ -57,6 +57,16 @@ impl<T> AddressMap<T> {
         }
     }
 
+    /// Whether it holds an address or a network within this one.
+    #[must_use]
+    pub fn meets(&self, addr: IpAddr, bits: u8) -> bool {
+        match IpNet::new(canonical(addr), bits) {
+            Ok(IpNet::V4(net)) => self.v4.children(&net.trunc()).next().is_some(),
+            Ok(IpNet::V6(net)) => self.v6.children(&net.trunc()).next().is_some(),
+            Err(_) => false,
+        }
+    }
+
     /// How many networks it holds.
     #[must_use]
     pub fn len(&self) -> usize {

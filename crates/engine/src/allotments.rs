@@ -2,11 +2,10 @@
 
 use crate::decision::Action;
 use crate::descriptors::Asked;
-use crate::domains::{Count, DescriptorLimit};
+use crate::domains::Count;
 use crate::engine::Engine;
 use crate::policy::Mode;
 use smallvec::SmallVec;
-use std::sync::Arc;
 use std::time::Duration;
 use tidegate_limiter::{Key, Timestamp};
 
@@ -43,7 +42,11 @@ impl Engine {
     /// The bucket of these names: a path of descriptors if they are one in some order.
     #[must_use]
     pub fn bucket(&self, domain: &str, names: impl Iterator<Item = (String, String)>) -> Bucket {
-        let mut names: Vec<(String, String)> = names.take(MOST_NAMES).collect();
+        let mut names: Vec<(String, String)> = names.take(MOST_NAMES + 1).collect();
+        if names.len() > MOST_NAMES {
+            // Which of them came first is chance: such a bucket is none.
+            names.clear();
+        }
         names.sort();
         let snapshot = self.current.load();
         if let Some(order) = snapshot.policy.domains.order(domain, &names) {
@@ -80,9 +83,7 @@ impl Engine {
         let snapshot = self.current.load();
         let domains = &snapshot.policy.domains;
         let Some(found) = domains.find(&bucket.domain, &bucket.entries()) else { return };
-        let limit: &Arc<DescriptorLimit> = found.limit;
-        let counts = found.told.as_deref().and_then(|path| domains.detailed(path));
-        let counts = counts.unwrap_or_else(|| Arc::clone(&limit.counts));
+        let counts = domains.counted(&found);
         counts.add(Count::Total, admitted.saturating_add(denied));
         counts.add(Count::Within, admitted);
         counts.add(Count::Over, denied);

@@ -16,11 +16,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tidegate_behavior::address::canonical;
 use tidegate_limiter::store::MAX_KEYS;
 use tidegate_limiter::{Admission, Cost, Key, Limit, LimitState, Quota, Timestamp};
 
 /// Most limits that one call is held against.
 pub const MAX_DESCRIPTORS: usize = MAX_KEYS;
+
+/// Most descriptors of one call, with limits or without.
+const MOST_ASKED: usize = 256;
 
 /// What one call asks about.
 #[derive(Clone, Debug, Default)]
@@ -108,6 +112,8 @@ struct Held {
     limit: Option<Limit>,
     cost: Cost,
     kind: Kind,
+    /// Charged after the fact, so beyond its end if need be.
+    late: bool,
     counts: Option<Arc<Counts>>,
 }
 
@@ -117,8 +123,6 @@ enum Kind {
     Shadow,
     /// Denies only together with all others of its kind.
     Quota,
-    /// Charged after the fact, so beyond its end if need be; denies as any other.
-    Later,
     /// Gives back.
     Back,
 }
@@ -144,6 +148,9 @@ impl Engine {
         }
         if asked.is_empty() {
             return Err(CallError::NoDescriptors);
+        }
+        if asked.len() > MOST_ASKED {
+            return Err(CallError::TooMany(asked.len()));
         }
         let snapshot = self.current.load();
         let domains = &snapshot.policy.domains;
@@ -196,8 +203,15 @@ impl Engine {
             action: None,
         };
         let cost = Cost::cells(asked.hits);
-        let mut held =
-            Held { at: 0, key: Key(0), limit: None, cost, kind: Kind::Enforced, counts: None };
+        let mut held = Held {
+            at: 0,
+            key: Key(0),
+            limit: None,
+            cost,
+            kind: Kind::Enforced,
+            late: false,
+            counts: None,
+        };
         if let Some(rate) = asked.instead.filter(|_| domains.has(domain)) {
             status.against = Against::Demanded(rate);
             held.limit = rate.quota(rate.cells).map(Limit::TokenBucket);
@@ -208,8 +222,7 @@ impl Engine {
         let Some(found) = domains.find(domain, &asked.entries) else { return (status, None) };
         let limit = found.limit;
         status.against = Against::Limit(Arc::clone(limit));
-        let counts = found.told.as_deref().and_then(|path| domains.detailed(path));
-        let counts = counts.unwrap_or_else(|| Arc::clone(&limit.counts));
+        let counts = domains.counted(&found);
         let Some(rate) = limit.rate else {
             status.remaining = u32::MAX;
             counts.add(Count::Total, asked.hits.into());
@@ -222,12 +235,11 @@ impl Engine {
         held.kind = match () {
             () if asked.back => Kind::Back,
             () if limit.shadow => Kind::Shadow,
-            () if asked.hits > 0 && limit.counts.settled_later.load(Ordering::Relaxed) => {
-                Kind::Later
-            }
             () if limit.quota_mode => Kind::Quota,
             () => Kind::Enforced,
         };
+        held.late = matches!(held.kind, Kind::Enforced | Kind::Quota)
+            && limit.counts.settled_later.load(Ordering::Relaxed);
         let moved =
             limit.rails.is_some().then(|| self.moved(snapshot, limit, asked, now)).flatten();
         let quota = match moved {
@@ -260,9 +272,11 @@ impl Engine {
         if !snapshot.policy.adaptive.enabled {
             return None;
         }
-        // The client is the address among the values, else whoever the last value names.
-        let values = || asked.entries.iter().map(|(_, value)| *value);
-        let address = values().find_map(|value| value.parse::<IpAddr>().ok());
+        // The client is the address that Envoy saw, else whoever the last value names: of other values a
+        // client may choose what it likes.
+        let seen = asked.entries.iter().find(|(key, _)| *key == "remote_address");
+        let (_, name) = seen.or(asked.entries.last())?;
+        let address = name.parse::<IpAddr>().ok().map(canonical);
         match address.and_then(|address| snapshot.policy.addresses.get(address)) {
             Some(Listing::Allow) => return Some((Some(*rails.ladder.rung(1.0)), Action::Allow)),
             Some(Listing::Deny) => return Some((closed(), Action::Block)),
@@ -270,7 +284,7 @@ impl Engine {
         }
         let client = match address {
             Some(address) => snapshot.address_key(address, &self.keys),
-            None => snapshot.credential_key(values().next_back()?, &self.keys),
+            None => snapshot.credential_key(name, &self.keys),
         };
         let policy = &snapshot.policy.adaptive;
         self.clients.read(client, |client| {
@@ -292,7 +306,7 @@ impl Status {
     }
 }
 
-/// Joins equal descriptors, for they have one state: the first one pays for all. Returns which status is
+/// Joins equal descriptors, for they have one state: the first one pays for all, less what is given back. Returns which status is
 /// the same as which.
 fn join(held: &mut SmallVec<[Held; MAX_MATCHES]>) -> SmallVec<[(usize, usize); MAX_MATCHES]> {
     let mut alike = SmallVec::new();
@@ -303,8 +317,16 @@ fn join(held: &mut SmallVec<[Held; MAX_MATCHES]>) -> SmallVec<[(usize, usize); M
             at += 1;
             continue;
         };
-        let sum = first.cost.ceil().saturating_add(rest[0].cost.ceil());
-        first.cost = Cost::cells(u32::try_from(sum).unwrap_or(u32::MAX));
+        let (one, other) = (first.cost.ceil(), rest[0].cost.ceil());
+        let cells = match (first.kind == Kind::Back, rest[0].kind == Kind::Back) {
+            (true, false) => {
+                (first.kind, first.late) = (rest[0].kind, rest[0].late);
+                other.saturating_sub(one)
+            }
+            (false, true) => one.saturating_sub(other),
+            _ => one.saturating_add(other),
+        };
+        first.cost = Cost::cells(u32::try_from(cells).unwrap_or(u32::MAX));
         alike.push((rest[0].at, first.at));
         held.remove(at);
     }
@@ -344,24 +366,31 @@ fn hold(
     let mut said: SmallVec<[Admission; MAX_MATCHES]> =
         held.iter().zip(states.iter_mut()).map(peek).collect();
     let over = |kind: Kind| {
-        let mut of = held.iter().zip(&said).filter(move |(one, _)| one.kind == kind);
-        let mut all = of.clone();
-        (of.any(|(_, said)| !said.admitted), all.all(|(_, said)| !said.admitted))
+        held.iter()
+            .zip(&said)
+            .filter(move |(one, _)| one.kind == kind)
+            .map(|(one, said)| (one, !said.admitted))
     };
-    let (any_quota, every_quota) = over(Kind::Quota);
-    let refused = over(Kind::Enforced).0 || (any_quota && every_quota);
-    let denied = refused || over(Kind::Later).0;
+    let quotas = over(Kind::Quota).next().is_some() && over(Kind::Quota).all(|(_, over)| over);
+    let denied = quotas || over(Kind::Enforced).any(|(_, over)| over);
+    // Refused by what is charged before the fact: then nothing has happened that is to be paid for.
+    let refused = over(Kind::Enforced).any(|(one, over)| over && !one.late)
+        || (quotas && over(Kind::Quota).any(|(one, _)| !one.late));
     for ((one, state), said) in held.iter().zip(states).zip(&mut said) {
         let (Some(limit), state) = (&one.limit, &mut state.state) else { continue };
         match one.kind {
-            Kind::Back => {
+            Kind::Back if !denied => {
                 state.commit(limit, Cost::ZERO, now);
                 state.release(one.cost, now);
                 *said = Admission { admitted: true, ..state.peek(limit, Cost::ZERO, now) };
             }
-            // It pays for what has happened, unless the call is refused at the door.
-            Kind::Later if !refused && !said.admitted => overdraw(state, limit, one.cost, now),
-            Kind::Later if !refused => state.commit(limit, one.cost, now),
+            Kind::Enforced | Kind::Quota if one.late && !refused => {
+                if said.admitted {
+                    state.commit(limit, one.cost, now);
+                } else {
+                    overdraw(state, limit, one.cost, now);
+                }
+            }
             Kind::Enforced | Kind::Shadow | Kind::Quota if !denied && said.admitted => {
                 state.commit(limit, one.cost, now);
             }

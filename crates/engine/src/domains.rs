@@ -291,6 +291,9 @@ type Detailed = Arc<Mutex<HashMap<String, Arc<Counts>>>>;
 /// Most values with counts of their own; more go to the limit's.
 const MOST_DETAILED: usize = 1000;
 
+/// The longest path with values that is counted by itself, in bytes.
+const LONGEST_DETAILED: usize = 256;
+
 /// What a descriptor leads to.
 pub(crate) struct Found<'a> {
     pub limit: &'a Arc<DescriptorLimit>,
@@ -348,8 +351,15 @@ impl Domains {
         self.domains.values_mut().for_each(|level| level.for_each_mut(&take));
     }
 
+    /// Where what came of a descriptor is counted.
+    pub(crate) fn counted(&self, found: &Found<'_>) -> Arc<Counts> {
+        let told = found.told.as_deref();
+        let told = told.filter(|path| *path != found.limit.path && path.len() <= LONGEST_DETAILED);
+        told.and_then(|path| self.detailed(path)).unwrap_or_else(|| Arc::clone(&found.limit.counts))
+    }
+
     /// The counts of a path with values in it.
-    pub(crate) fn detailed(&self, path: &str) -> Option<Arc<Counts>> {
+    fn detailed(&self, path: &str) -> Option<Arc<Counts>> {
         let mut detailed = self.detailed.lock();
         if let Some(counts) = detailed.get(path) {
             return Some(Arc::clone(counts));

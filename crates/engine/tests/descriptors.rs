@@ -313,6 +313,43 @@ fn in_quota_mode_the_last_of_them_denies() {
 }
 
 #[test]
+fn in_quota_mode_a_peek_leaves_the_last_of_them_to_deny() {
+    let engine = engine(|d| {
+        for (value, cells) in [("a", 10), ("b", 100)] {
+            let limit =
+                DescriptorLimit { quota_mode: true, ..limit(&format!("d.s_{value}"), cells) };
+            d.add("s", value, leaf(limit)).unwrap();
+        }
+    });
+    let both = |hits| [("s", "a"), ("s", "b")].map(|pair| Asked { hits, ..one(&[pair]) });
+    assert!(!ask(&engine, &both(0), 0).over);
+    // What has happened counts beyond the end of the first, and the second has room.
+    let charged = ask(&engine, &both(30), 0);
+    assert_eq!((charged.over, charged.statuses[0].over), (false, true));
+    let peeked = ask(&engine, &both(0), 0);
+    assert_eq!(
+        (peeked.over, peeked.statuses[0].over, peeked.statuses[1].remaining),
+        (false, true, 70)
+    );
+}
+
+#[test]
+fn what_is_given_back_is_given_back_with_the_rest_or_not_at_all() {
+    let engine = engine(|d| {
+        d.add("k", "", leaf(limit("d.k", 3))).unwrap();
+        d.add("door", "", leaf(limit("d.door", 0))).unwrap();
+    });
+    assert!(!ask(&engine, &[Asked { hits: 3, ..one(&[("k", "v")]) }], 0).over);
+    let back = Asked { back: true, ..one(&[("k", "v")]) };
+    assert!(ask(&engine, &[one(&[("door", "v")]), back.clone()], 0).over);
+    assert!(ask(&engine, &[one(&[("k", "v")])], 0).over, "nothing was given back");
+    // Given back and taken in one call is neither.
+    assert!(!ask(&engine, &[back.clone(), one(&[("k", "v")])], 0).over);
+    assert!(ask(&engine, &[one(&[("k", "v")])], 0).over);
+    assert!(!ask(&engine, &[one(&[("k", "v")]), back], 0).over);
+}
+
+#[test]
 fn a_limit_that_replaces_another_leaves_it_alone() {
     let engine = engine(|d| {
         let general = DescriptorLimit { name: "general".into(), ..limit("d.read", 2) };
@@ -414,6 +451,10 @@ fn models_move_a_limit_between_its_rails_and_no_further() {
         let limit = DescriptorLimit { rails: rails(floor), ..limit(&format!("d.{key}"), 20) };
         policy.domains.domain("d").add(key, "", leaf(limit)).unwrap();
     }
+    let mut host = domains::Node::default();
+    let behind = DescriptorLimit { rails: rails(0), ..limit("d.host.remote_address", 20) };
+    host.next.add("remote_address", "", leaf(behind)).unwrap();
+    policy.domains.domain("d").add("host", "", host).unwrap();
     // Whoever gets more errors than others is bad: rails are tested here, not judgement.
     let split = Node::Split {
         feature: index::ERROR_EXCESS,
@@ -436,6 +477,9 @@ fn models_move_a_limit_between_its_rails_and_no_further() {
     assert_eq!(verdict.statuses[0].action, Some(Action::Block));
     assert_eq!(admitted("remote_address", "203.0.113.9", 300), 1, "a floor of 2, one used");
     assert_eq!(admitted("closed", "203.0.113.9", 300), 0);
+    // A client that names somebody else in a value of its own is still the one that Envoy saw.
+    let disguised = one(&[("host", "198.51.100.8"), ("remote_address", "203.0.113.9")]);
+    assert!(ask(&engine, &[disguised], 300).over);
     // A block ends by the clock, without a request that the models saw.
     assert!(admitted("closed", "203.0.113.9", 700) >= 1);
     // Whoever has a record has more, and never more than the ceiling.

@@ -20,6 +20,7 @@ use http::{HeaderMap, Response, StatusCode};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tidegate_behavior::address::parse_forwarded;
+use tidegate_engine::Ticket;
 
 /// Where the ticket of a request that passes stands.
 pub(crate) const TICKET: HeaderName = HeaderName::from_static("x-tidegate-ticket");
@@ -94,12 +95,35 @@ pub(crate) async fn answer(
     let (live, policy) = (shared.live.load_full(), shared.engine.policy());
     let seen = Seen::forwarded(&policy.identity, &live.identity, client, headers, forwarded);
     let verdict = shared.verdict(&live, &policy, &seen);
-    if let Verdict::Pass { wait, .. } = &verdict
+    if let Verdict::Pass { ticket, wait, .. } = &verdict
         && !wait.is_zero()
     {
+        // Whoever gives up meanwhile holds on to nothing.
+        let held = Held { shared, ticket: *ticket };
         tokio::time::sleep(*wait).await;
+        held.keep();
     }
     verdict
+}
+
+/// What a request holds while it waits; given back when dropped.
+struct Held<'a> {
+    shared: &'a Shared,
+    ticket: Option<Ticket>,
+}
+
+impl Held<'_> {
+    fn keep(mut self) {
+        self.ticket = None;
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = &self.ticket {
+            self.shared.release(ticket);
+        }
+    }
 }
 
 /// The last address that the gateway names, which is whom it saw, and those that this one named: by

@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use tidegate_envoy::envoy::service::accesslog::v3::access_log_service_server::AccessLogServiceServer;
 use tidegate_envoy::envoy::service::auth::v3::authorization_server::AuthorizationServer;
@@ -33,6 +34,17 @@ const MOST_BYTES: usize = 4 << 20;
 /// Most calls at once on one connection: of the processor there is one for each request in flight.
 const MOST_CALLS: u32 = 16_384;
 
+/// The same on a connection of somebody who may not ask.
+const FEW_CALLS: u32 = 16;
+/// The services for gateways; others anybody may ask.
+const OWN: [&str; 5] = [
+    AuthorizationServer::<Envoy>::NAME,
+    AccessLogServiceServer::<Envoy>::NAME,
+    RateLimitServiceServer::<Envoy>::NAME,
+    ExternalProcessorServer::<Envoy>::NAME,
+    RateLimitQuotaServiceServer::<Envoy>::NAME,
+];
+
 /// Serves Envoy until told to stop, and then what is in flight.
 pub(crate) async fn serve(shared: Arc<Shared>, mut door: Door, stop: CancellationToken) {
     let others = others().await;
@@ -42,7 +54,6 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut door: Door, stop: Cancellatio
     http.timer(TokioTimer::new())
         .keep_alive_interval(door.idle_timeout)
         .keep_alive_timeout(door.idle_timeout)
-        .max_concurrent_streams(MOST_CALLS)
         .auto_date_header(false);
     let connections = GracefulShutdown::new();
     loop {
@@ -51,6 +62,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut door: Door, stop: Cancellatio
             accepted = door.accept() => accepted,
         };
         let services = Services::new(&envoy, caller, &others);
+        let known = services.envoy.admit().is_ok();
+        http.max_concurrent_streams(if known { MOST_CALLS } else { FEW_CALLS });
         let service = service_fn(move |request| services.call(request));
         let served = connections.watch(http.serve_connection(TokioIo::new(connection), service));
         tokio::spawn(async move {
@@ -64,19 +77,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut door: Door, stop: Cancellatio
 
 /// Health and reflection, which are asked rarely.
 async fn others() -> Routes {
-    let names = [
-        AuthorizationServer::<Envoy>::NAME,
-        AccessLogServiceServer::<Envoy>::NAME,
-        RateLimitServiceServer::<Envoy>::NAME,
-        ExternalProcessorServer::<Envoy>::NAME,
-        RateLimitQuotaServiceServer::<Envoy>::NAME,
-    ];
     let (health, service) = tonic_health::server::health_reporter();
-    for name in names {
+    for name in OWN {
         health.set_service_status(name, ServingStatus::Serving).await;
     }
     let mut routes = Routes::new(service);
-    let (reflection, reflection_alpha) = reflection::services(&names);
+    let (reflection, reflection_alpha) = reflection::services(&OWN);
     if let Some(service) = reflection {
         routes = routes.add_service(service);
     }
@@ -88,6 +94,7 @@ async fn others() -> Routes {
 
 /// The services as one caller has them.
 struct Services {
+    envoy: Arc<Envoy>,
     authorization: AuthorizationServer<Envoy>,
     access_log: AccessLogServiceServer<Envoy>,
     rate_limit: RateLimitServiceServer<Envoy>,
@@ -112,6 +119,7 @@ impl Services {
             quotas: RateLimitQuotaServiceServer::from_arc(own())
                 .max_decoding_message_size(MOST_BYTES),
             others: others.clone(),
+            envoy,
         }
     }
 
@@ -119,8 +127,12 @@ impl Services {
     fn call(
         &self,
         request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send + use<> {
+    ) -> Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> {
         let service = request.uri().path().split('/').nth(1).unwrap_or("");
+        if let (true, Err(refused)) = (OWN.contains(&service), self.envoy.admit()) {
+            // Before anything of the message is read.
+            return Box::pin(async move { Ok(refused.into_http()) });
+        }
         match service {
             AuthorizationServer::<Envoy>::NAME => self.authorization.clone().call(request),
             RateLimitServiceServer::<Envoy>::NAME => self.rate_limit.clone().call(request),

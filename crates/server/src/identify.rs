@@ -46,14 +46,27 @@ impl HopField {
         };
         let lines = headers.get_all(name).into_iter();
         lines.flat_map(move |line| {
-            let line = line.to_str().unwrap_or("");
+            // What a client wrote before it must not take along what the hop appended.
+            let elements = line.as_bytes().split(|byte| *byte == b',');
+            let elements =
+                elements.map(|element| std::str::from_utf8(element).unwrap_or("").trim());
             // One of the two is empty.
             let (list, nodes) = match self {
-                Self::XForwardedFor => (Some(line.split(',').map(str::trim)), None),
-                Self::Forwarded => (None, Some(nodes(line))),
+                Self::XForwardedFor => (Some(elements), None),
+                Self::Forwarded => (None, Some(nodes(line.to_str().unwrap_or("")))),
             };
             list.into_iter().flatten().chain(nodes.into_iter().flatten())
         })
+    }
+}
+
+/// Takes away what only a hop may say: the peer passes connections on and has written none of it.
+pub(crate) fn forget(headers: &mut HeaderMap, identity: &Identity) {
+    for name in [&X_FORWARDED_FOR, &FORWARDED, &identity.ja4] {
+        headers.remove(name);
+    }
+    for name in ["x-forwarded-proto", "x-forwarded-host"] {
+        headers.remove(name);
     }
 }
 
@@ -262,6 +275,18 @@ mod tests {
             assert_eq!(seen.request(Timestamp::EPOCH).credential, expected);
             assert_eq!(seen.request(Timestamp::EPOCH).path, "/a?b=1");
         }
+    }
+
+    #[test]
+    fn what_a_client_wrote_takes_nothing_along_that_a_hop_appended() {
+        let mut rules = IdentityRules::default();
+        rules.trusted.insert(parse_network("10.0.0.0/8").unwrap(), ());
+        let mut headers = HeaderMap::new();
+        let line = http::HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap();
+        headers.insert(X_FORWARDED_FOR, line);
+        let hops = HopField::XForwardedFor.hops(&headers);
+        let client = rules.client_address("10.0.0.1".parse().unwrap(), hops);
+        assert_eq!(client, "203.0.113.9".parse::<IpAddr>().unwrap());
     }
 
     #[test]

@@ -138,6 +138,9 @@ impl Talk {
         let forwarded = Forwarded { method, uri, hops: &hops, names: Some(&names) };
         match answer(&self.shared, client, &headers, forwarded).await {
             Verdict::Pass { ticket, fields, .. } => {
+                if let Some((before, _)) = self.passed.take() {
+                    self.shared.release(&before);
+                }
                 self.passed = ticket.map(|ticket| (ticket, Instant::now()));
                 self.fields = fields;
                 Ok(Reply::RequestHeaders(HeadersResponse {

@@ -3,7 +3,7 @@
 use crate::answer;
 use crate::body::{Body, Pending, Progress, RequestBody, ResponseBody};
 use crate::forward::{self, Hop};
-use crate::identify::Seen;
+use crate::identify::{Seen, forget};
 use crate::server::Slot;
 use crate::shared::{Live, Shared, Verdict};
 use crate::slow::Taker;
@@ -28,6 +28,8 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Proxy {
     pub shared: Arc<Shared>,
     pub peer: IpAddr,
+    /// Whether the peer can have written forwarded fields at all.
+    pub believed: bool,
     pub tls: bool,
     /// Longest silence of the client within a request.
     pub idle: Duration,
@@ -53,7 +55,10 @@ impl Proxy {
     async fn decide(&self, request: Request<Incoming>) -> Response<Body> {
         let live = self.shared.live.load_full();
         let policy = self.shared.engine.policy();
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if !self.believed {
+            forget(&mut head.headers, &live.identity);
+        }
         let seen = Seen::new(&policy.identity, &live.identity, self.peer, &head);
         let hop = Hop { peer: self.peer, tls: self.tls, rules: &policy.identity };
         let (ticket, wait, fields) = match self.shared.verdict(&live, &policy, &seen) {

@@ -31,18 +31,20 @@ enum HeaderError {
     Ended(#[from] io::Error),
 }
 
-/// Whom a connection comes from that has to begin with a header; `None`, counted, when none comes
-/// that may be believed. From others than trusted hops it is not even read: anybody could choose an
+/// Whom a connection comes from that has to begin with a header, and whether forwarded fields in it can be
+/// those of a hop; `None`, counted, when no header comes that may be believed. From others than trusted hops it is not even read: anybody could choose an
 /// address with it.
 pub(crate) async fn source<S: AsyncRead + Unpin>(
     shared: &Shared,
     stream: &mut S,
     peer: SocketAddr,
     patience: Duration,
-) -> Option<SocketAddr> {
+) -> Option<(SocketAddr, bool)> {
     let (reason, error) = if shared.trusts(peer.ip()) {
         match tokio::time::timeout(patience, read(stream)).await {
-            Ok(Ok(source)) => return Some(source.unwrap_or(peer)),
+            Ok(Ok(Source::Client(source))) => return Some((source, true)),
+            Ok(Ok(Source::Hop)) => return Some((peer, true)),
+            Ok(Ok(Source::Unknown)) => return Some((peer, false)),
             Ok(Err(e @ HeaderError::Missing)) => ("missing", e.to_string()),
             Ok(Err(e @ HeaderError::Malformed(_))) => ("malformed", e.to_string()),
             Ok(Err(e @ HeaderError::Ended(_))) => ("ended", e.to_string()),
@@ -56,12 +58,23 @@ pub(crate) async fn source<S: AsyncRead + Unpin>(
     None
 }
 
-/// Takes the header off a connection: the address and port that the hop has it from, or `None` when
-/// the hop speaks for itself (`LOCAL`) or the client has none of TCP or UDP (`UNKNOWN`, `UNSPEC`, Unix).
+/// Whom a header names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// The address and port that the hop has the connection from.
+    Client(SocketAddr),
+    /// The hop itself (`LOCAL`).
+    Hop,
+    /// A client without an address of TCP or UDP (`UNKNOWN`, `UNSPEC`, Unix): not the hop, so what it
+    /// says of others is not to be believed.
+    Unknown,
+}
+
+/// Takes the header off a connection.
 ///
 /// # Errors
 /// When the connection begins otherwise, or ends before the header does.
-async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<SocketAddr>, HeaderError> {
+async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Source, HeaderError> {
     let mut start = [0; SIGNATURE.len()];
     stream.read_exact(&mut start).await?;
     if start == SIGNATURE {
@@ -74,10 +87,7 @@ async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<SocketAddr>
 }
 
 /// Version 1 from behind its first bytes: a line.
-async fn line<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    start: &[u8],
-) -> Result<Option<SocketAddr>, HeaderError> {
+async fn line<S: AsyncRead + Unpin>(stream: &mut S, start: &[u8]) -> Result<Source, HeaderError> {
     let mut line = [0; LONGEST_LINE];
     let mut length = start.len();
     for (place, byte) in line.iter_mut().zip(start) {
@@ -98,12 +108,12 @@ async fn line<S: AsyncRead + Unpin>(
     let mut words = text.split(' ').skip(1);
     let source = match words.next() {
         // Whatever follows is to be ignored.
-        Some("UNKNOWN") => return Ok(None),
+        Some("UNKNOWN") => return Ok(Source::Unknown),
         Some("TCP4") => endpoints::<Ipv4Addr>(words),
         Some("TCP6") => endpoints::<Ipv6Addr>(words),
         _ => return Err(HeaderError::Malformed("a protocol other than TCP4, TCP6 and UNKNOWN")),
     };
-    source.map(Some).ok_or(HeaderError::Malformed("not two addresses and two ports"))
+    source.map(Source::Client).ok_or(HeaderError::Malformed("not two addresses and two ports"))
 }
 
 /// The first of two addresses with the first of two ports.
@@ -123,7 +133,7 @@ fn port(text: &str) -> Option<u16> {
 }
 
 /// Version 2 from behind its signature: fixed fields, addresses, and TLVs that are skipped.
-async fn binary<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<SocketAddr>, HeaderError> {
+async fn binary<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Source, HeaderError> {
     let (version, family) = (stream.read_u8().await?, stream.read_u8().await?);
     let length = usize::from(stream.read_u16().await?);
     let local = match version {
@@ -157,7 +167,11 @@ async fn binary<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<SocketAdd
         _ => (None, 0),
     };
     skip(stream, length - read).await?;
-    Ok(source.map(SocketAddr::from))
+    Ok(match source {
+        Some(source) => Source::Client(source.into()),
+        None if local => Source::Hop,
+        None => Source::Unknown,
+    })
 }
 
 async fn skip<S: AsyncRead + Unpin>(stream: &mut S, mut left: usize) -> io::Result<()> {
@@ -176,7 +190,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// What is read of these bytes when they come in two pieces, and what is left behind it.
-    fn read_in_two(bytes: &[u8], at: usize) -> (Result<Option<SocketAddr>, String>, Vec<u8>) {
+    fn read_in_two(bytes: &[u8], at: usize) -> (Result<Source, String>, Vec<u8>) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (first, second) = bytes.split_at(at.min(bytes.len()));
@@ -193,7 +207,7 @@ mod tests {
         [&SIGNATURE[..], &[version, family], &length, body].concat()
     }
 
-    fn told(bytes: &[u8]) -> Option<SocketAddr> {
+    fn told(bytes: &[u8]) -> Source {
         let (read, rest) = read_in_two(&[bytes, b"GET"].concat(), 3);
         assert_eq!(rest, b"GET", "{bytes:?}");
         read.unwrap()
@@ -201,12 +215,12 @@ mod tests {
 
     #[test]
     fn the_client_of_each_kind_of_header() {
-        let v4 = Some("203.0.113.9:56324".parse().unwrap());
-        let v6 = Some("[2001:db8::9]:443".parse().unwrap());
+        let v4 = Source::Client("203.0.113.9:56324".parse().unwrap());
+        let v6 = Source::Client("[2001:db8::9]:443".parse().unwrap());
         assert_eq!(told(b"PROXY TCP4 203.0.113.9 192.0.2.1 56324 443\r\n"), v4);
         assert_eq!(told(b"PROXY TCP6 2001:db8::9 ::1 443 0\r\n"), v6);
-        assert_eq!(told(b"PROXY UNKNOWN\r\n"), None);
-        assert_eq!(told(b"PROXY UNKNOWN ffff::1 whatever it is\r\n"), None);
+        assert_eq!(told(b"PROXY UNKNOWN\r\n"), Source::Unknown);
+        assert_eq!(told(b"PROXY UNKNOWN ffff::1 whatever it is\r\n"), Source::Unknown);
         let inet = [203, 0, 113, 9, 192, 0, 2, 1, 0xdc, 0x04, 1, 187];
         assert_eq!(told(&v2(0x21, 0x11, &inet)), v4);
         // TLVs follow: as long as they please.
@@ -215,10 +229,10 @@ mod tests {
         inet6[..4].copy_from_slice(&[0x20, 0x01, 0x0d, 0xb8]);
         (inet6[15], inet6[32], inet6[33]) = (9, 1, 187);
         assert_eq!(told(&v2(0x21, 0x21, &inet6)), v6);
-        assert_eq!(told(&v2(0x21, 0x31, &[0; 216])), None);
-        assert_eq!(told(&v2(0x21, 0x00, b"")), None);
-        assert_eq!(told(&v2(0x20, 0x11, &inet)), None);
-        assert_eq!(told(&v2(0x20, 0xff, b"xyz")), None);
+        assert_eq!(told(&v2(0x21, 0x31, &[0; 216])), Source::Unknown);
+        assert_eq!(told(&v2(0x21, 0x00, b"")), Source::Unknown);
+        assert_eq!(told(&v2(0x20, 0x11, &inet)), Source::Hop);
+        assert_eq!(told(&v2(0x20, 0xff, b"xyz")), Source::Hop);
     }
 
     #[test]
@@ -261,7 +275,7 @@ mod tests {
         let live = crate::shared::Live::new(&resolved, None);
         let shared = Shared::new(std::sync::Arc::new(engine), live, Vec::new());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let told = Some("203.0.113.9:1".parse().unwrap());
+        let told = Some(("203.0.113.9:1".parse().unwrap(), true));
         for (peer, expected) in [
             ("127.0.0.1:9", told),
             ("[::ffff:127.0.0.1]:9", told),
@@ -280,11 +294,11 @@ mod tests {
         assert!(text.lines().any(|l| l == line), "{text}");
     }
 
-    fn header() -> impl Strategy<Value = (Vec<u8>, Option<SocketAddr>)> {
+    fn header() -> impl Strategy<Value = (Vec<u8>, Source)> {
         let line = (any::<SocketAddr>(), any::<u16>()).prop_map(|(source, port)| {
             let (word, ip) = (if source.is_ipv4() { "TCP4" } else { "TCP6" }, source.ip());
             let line = format!("PROXY {word} {ip} {ip} {} {port}\r\n", source.port());
-            (line.into_bytes(), Some(SocketAddr::new(ip, source.port())))
+            (line.into_bytes(), Source::Client(SocketAddr::new(ip, source.port())))
         });
         let tlvs = proptest::collection::vec(any::<u8>(), 0..600);
         let binary =
@@ -296,7 +310,10 @@ mod tests {
                 let body = [&ip[..], &ip, &port, &port, &tlvs].concat();
                 let family = if source.is_ipv4() { 0x11 } else { 0x21 };
                 let told = SocketAddr::new(source.ip(), source.port());
-                (v2(if local { 0x20 } else { 0x21 }, family, &body), (!local).then_some(told))
+                (
+                    v2(if local { 0x20 } else { 0x21 }, family, &body),
+                    if local { Source::Hop } else { Source::Client(told) },
+                )
             });
         prop_oneof![line, binary]
     }

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_engine::allotments::{Allotment, Bucket};
-use tidegate_limiter::Key;
+use tidegate_limiter::{Key, Timestamp};
 use tokio::time::{Interval, MissedTickBehavior};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -35,8 +35,8 @@ const MOST_BUCKETS: usize = 10_000;
 const LOOK: Duration = Duration::from_secs(1);
 /// For how long an assignment holds at least, when nothing more is heard.
 const HOLDS: Duration = Duration::from_secs(60);
-/// Envoy's token buckets fill no more often than this.
-const FILL: Duration = Duration::from_millis(50);
+/// The fewest tokens that a rate is told by.
+const FEWEST: f64 = 20.0;
 /// This part of the mean demand is everybody's, whether it asks or not.
 const SPARE: f64 = 0.1;
 
@@ -139,6 +139,8 @@ struct Held {
     /// What was assigned last.
     strategy: Option<Strategy>,
     holds: Duration,
+    /// When a report last told of requests.
+    used: Timestamp,
 }
 
 impl Drop for Talk {
@@ -175,25 +177,46 @@ impl Talk {
             });
             let elapsed = elapsed.unwrap_or_default();
             let key = bucket.key;
+            let now = self.shared.now();
             if self.held.len() >= MOST_BUCKETS && !self.held.contains_key(&key) {
+                // Limited like any other, and told of changes by its next report alone.
+                let allotment = self.shared.engine.allot(&bucket, now);
+                actions.push(match allotment {
+                    Allotment::Nothing => abandon(&id),
+                    allotment => assign(&id, strategy(&allotment, 1.0), HOLDS),
+                });
                 continue;
             }
-            let held = Held { id, bucket, strategy: None, holds: HOLDS };
+            let held = Held { id, bucket, strategy: None, holds: HOLDS, used: now };
             let held = self.held.entry(key).or_insert(held);
             held.holds = HOLDS.max(elapsed.saturating_mul(4));
             #[allow(clippy::cast_precision_loss)]
             let demand = (admitted.saturating_add(denied)) as f64 / elapsed.as_secs_f64().max(1.0);
             let share = self.reporters.share(key, self.name, Some(demand));
-            match self.shared.engine.allot(&held.bucket, self.shared.now()) {
-                Allotment::Nothing => {
+            if admitted > 0 || denied > 0 {
+                held.used = now;
+            }
+            let allotment = self.shared.engine.allot(&held.bucket, now);
+            // Who stays away long enough for a full bucket may be forgotten, by Envoy as well.
+            let idle = match &allotment {
+                Allotment::Cells { period, .. } => now.since(held.used) > HOLDS.max(*period),
+                _ => now.since(held.used) > HOLDS,
+            };
+            match allotment {
+                allotment if !idle && allotment != Allotment::Nothing => {
+                    let new = strategy(&allotment, share);
+                    let strategy = match held.strategy {
+                        // A bucket that is all but the same need not be filled anew.
+                        Some(before) if !differs(&before, &new) => before,
+                        _ => new,
+                    };
+                    held.strategy = Some(strategy);
+                    actions.push(assign(&held.id, strategy, held.holds));
+                }
+                _ => {
                     actions.push(abandon(&held.id));
                     self.held.remove(&key);
                     self.reporters.leave(key, self.name);
-                }
-                allotment => {
-                    let strategy = strategy(&allotment, share);
-                    held.strategy = Some(strategy);
-                    actions.push(assign(&held.id, strategy, held.holds));
                 }
             }
         }
@@ -258,16 +281,19 @@ fn strategy(allotment: &Allotment, share: f64) -> Strategy {
             return Strategy::BlanketRule(BlanketRule::AllowAll.into());
         }
     };
-    // A token at a time, and several where one would be due too soon.
-    let each = period.as_secs_f64() / cells.max(1e-9);
-    let tokens = (FILL.as_secs_f64() / each).ceil().max(1.0);
-    let interval = Duration::try_from_secs_f64(each * tokens).unwrap_or(Duration::MAX).max(FILL);
+    // Envoy fills its bucket all the time, at a rate that it reckons from whole tokens and whole seconds: so
+    // many periods are taken together that rounding is little.
+    let periods = (FEWEST / cells.max(1e-9)).ceil().max(1.0);
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let (whole, tokens) = (cells.max(1.0) as u32, tokens as u32);
+    let (most, tokens) = (cells.round().max(1.0) as u32, (cells * periods).round() as u32);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let seconds = (period.as_secs_f64() * periods).ceil().max(1.0) as u64;
+    // It takes two assignments for the same that differ in seconds alone: so they differ in nanoseconds.
+    let mark = u32::try_from(seconds % 1_000_000_000).unwrap_or(0);
     Strategy::TokenBucket(TokenBucket {
-        max_tokens: whole.max(tokens),
+        max_tokens: most,
         tokens_per_fill: Some(tokens),
-        fill_interval: Some(wire(interval)),
+        fill_interval: Some(wire(Duration::new(seconds, mark))),
     })
 }
 
@@ -327,12 +353,18 @@ mod tests {
             let Strategy::TokenBucket(bucket) = strategy(&cells(count, seconds), share) else {
                 panic!("no bucket");
             };
-            let wanted = f64::from(count) * share / seconds as f64;
-            assert!((rate(&bucket) / wanted - 1.0).abs() < 0.01, "{count} {seconds} {bucket:?}");
+            // As Envoy reckons: by whole seconds.
             let interval = bucket.fill_interval.as_ref().unwrap();
-            assert!(interval.seconds > 0 || interval.nanos >= 50_000_000, "{bucket:?}");
-            assert!(bucket.max_tokens >= 1);
+            let rate = f64::from(bucket.tokens_per_fill.unwrap()) / interval.seconds as f64;
+            let wanted = f64::from(count) * share / seconds as f64;
+            assert!((rate / wanted - 1.0).abs() < 0.05, "{count} {seconds} {bucket:?}");
+            assert!(bucket.max_tokens >= 1 && interval.seconds >= 1);
         }
+        let [minute, hour] = [60, 3600].map(|seconds| match strategy(&cells(20, seconds), 1.0) {
+            Strategy::TokenBucket(bucket) => bucket.fill_interval.unwrap().nanos,
+            other => panic!("{other:?}"),
+        });
+        assert_ne!(minute, hour, "what differs in seconds alone would not be taken over");
         assert_eq!(strategy(&cells(0, 60), 1.0), Strategy::BlanketRule(1));
         assert_eq!(strategy(&Allotment::Unlimited, 0.1), Strategy::BlanketRule(0));
     }

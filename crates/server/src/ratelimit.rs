@@ -96,21 +96,21 @@ fn response(call: &RateLimitRequest, verdict: &Verdict) -> RateLimitResponse {
     let code = if verdict.over { Code::OverLimit } else { Code::Ok };
     RateLimitResponse {
         overall_code: code.into(),
-        statuses: verdict.statuses.iter().map(status).collect(),
+        statuses: verdict.statuses.iter().map(|told| status(told, verdict.over)).collect(),
         response_headers_to_add: headers(verdict),
         dynamic_metadata: metadata(call, verdict),
         ..RateLimitResponse::default()
     }
 }
 
-fn status(told: &Told) -> DescriptorStatus {
+fn status(told: &Told, denied: bool) -> DescriptorStatus {
     let code = if told.over { Code::OverLimit } else { Code::Ok };
     let mut status = DescriptorStatus {
         code: code.into(),
         limit_remaining: told.remaining,
         ..DescriptorStatus::default()
     };
-    if let Some((rate, name)) = public(told) {
+    if let Some((rate, name)) = public(told, denied) {
         status.current_limit = Some(RateLimit {
             name: name.to_owned(),
             requests_per_unit: rate.cells,
@@ -126,8 +126,8 @@ fn status(told: &Told) -> DescriptorStatus {
 
 /// The limit that clients may learn: one that models moved answers with its configured rate, and only
 /// when it denies, for numbers that followed the models would tell an attacker how each trick moves it.
-fn public(told: &Told) -> Option<(Rate, &str)> {
-    if told.action.is_some() && !told.over {
+fn public(told: &Told, denied: bool) -> Option<(Rate, &str)> {
+    if told.action.is_some() && !(told.over && denied) {
         return None;
     }
     let name = match &told.against {
@@ -139,7 +139,8 @@ fn public(told: &Told) -> Option<(Rate, &str)> {
 
 /// The fields of the limit that is nearest to its end, as envoyproxy/ratelimit names them.
 fn headers(verdict: &Verdict) -> Vec<HeaderValue> {
-    let shown = verdict.statuses.iter().filter_map(|told| Some((told, public(told)?.0)));
+    let shown =
+        verdict.statuses.iter().filter_map(|told| Some((told, public(told, verdict.over)?.0)));
     let nearest = shown.min_by_key(|(told, rate)| (!told.over, told.remaining, rate.cells));
     let Some((told, rate)) = nearest else { return Vec::new() };
     let reset = whole_seconds(told.reset);

@@ -127,20 +127,31 @@ impl Reloader {
             _ => PathBuf::from("."),
         };
         let real = state.files.iter().filter_map(|path| path.canonicalize().ok());
-        state.files.iter().cloned().chain(real).map(|path| folder(&path)).collect()
+        // A link anywhere on the way may be turned to another place.
+        let links = state.files.iter().flat_map(|path| path.ancestors());
+        let links = links.filter(|path| path.is_symlink()).map(Path::to_owned);
+        let parents = links.filter_map(|link| link.parent().map(Path::to_owned));
+        let files = state.files.iter().cloned().chain(real).map(|path| folder(&path));
+        let parents = parents.map(|path| if path == Path::new("") { ".".into() } else { path });
+        files.chain(parents).collect()
     }
 }
 
-/// What is in the files, and of folders the names.
+/// What is in the files, and in the files of folders.
 fn contents(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
-    let names = |folder: &Path| {
+    let all = |folder: &Path| {
         let entries = std::fs::read_dir(folder).ok()?.filter_map(Result::ok);
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.file_name().into_encoded_bytes()).collect();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
         names.sort();
-        Some(names.join(&b'/'))
+        let mut all = Vec::new();
+        for name in names {
+            all.extend_from_slice(name.as_encoded_bytes());
+            // One that could not be used is not among the files, and may be put right in place.
+            all.extend(std::fs::read(folder.join(&name)).unwrap_or_default());
+        }
+        Some(all)
     };
-    files.iter().map(|path| std::fs::read(path).ok().or_else(|| names(path))).collect()
+    files.iter().map(|path| std::fs::read(path).ok().or_else(|| all(path))).collect()
 }
 
 fn unix_seconds() -> i64 {

@@ -248,7 +248,8 @@ impl Server {
         if let Some(listener) = self.resp {
             let (shared, until) = (Arc::clone(&self.shared), (stop.clone(), kill.clone()));
             let patience = self.resolved.idle_timeout;
-            tasks.spawn(resp::serve(shared, listener, patience, tasks.clone(), until));
+            let places = Arc::new(Semaphore::new(self.resolved.max_connections));
+            tasks.spawn(resp::serve(shared, listener, patience, tasks.clone(), places, until));
         }
         if let Some(listener) = self.gateway {
             let router = gateway::router(Arc::clone(&self.shared));
@@ -442,7 +443,7 @@ impl Front {
         let _ = stream.set_nodelay(true);
         let _ = PROBES.arm(&stream);
         let mut stream = Patient::new(stream, self.idle_timeout);
-        let peer = if self.proxy_protocol {
+        let (peer, believed) = if self.proxy_protocol {
             let source = proxy_header::source(&self.shared, &mut stream, peer, self.header_timeout);
             let told = tokio::select! {
                 told = source => told,
@@ -451,13 +452,13 @@ impl Front {
             let Some(told) = told else { return };
             told
         } else {
-            peer
+            (peer, true)
         };
         match self.tls.as_ref().map(|tls| tls.acceptor()) {
-            None => self.serve(stream, peer, slot).await,
+            None => self.serve(stream, (peer, believed), slot).await,
             Some(tls) => tokio::select! {
                 stream = tokio::time::timeout(self.header_timeout, tls.accept(stream)) => match stream {
-                    Ok(Ok(stream)) => self.serve(stream, peer, slot).await,
+                    Ok(Ok(stream)) => self.serve(stream, (peer, believed), slot).await,
                     Ok(Err(e)) => tracing::debug!(%peer, error = %e, "TLS handshake failed"),
                     Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
                 },
@@ -466,13 +467,14 @@ impl Front {
         }
     }
 
-    async fn serve<S>(&self, stream: S, peer: SocketAddr, slot: Arc<Slot>)
+    async fn serve<S>(&self, stream: S, (peer, believed): (SocketAddr, bool), slot: Arc<Slot>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let proxy = Proxy {
             shared: Arc::clone(&self.shared),
             peer: canonical(peer.ip()),
+            believed,
             tls: self.tls.is_some(),
             idle: self.idle_timeout,
             slot,

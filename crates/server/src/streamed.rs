@@ -74,15 +74,20 @@ impl Envoy {
                 self.shared.outcome(ticket, outcome);
                 kind
             }
-            None => "unanswered",
+            None => {
+                self.shared.release(ticket);
+                "unanswered"
+            }
         };
-        match request.request_headers.get(TICKET.as_str()) {
+        // Where nobody is asked a ticket is what a client made up.
+        let asked = self.asked.load(Ordering::Relaxed);
+        match request.request_headers.get(TICKET.as_str()).filter(|_| asked) {
             Some(ticket) => match ticket.parse() {
                 Ok(ticket) => learn(&ticket, "learned"),
                 Err(_) => "unreadable",
             },
             // Envoy asks about requests: this one was denied, or nobody was to be asked.
-            None if self.asked.load(Ordering::Relaxed) => "without_ticket",
+            None if asked => "without_ticket",
             None => match observe(&self.shared, &common, &request) {
                 Some(ticket) => learn(&ticket, "observed"),
                 None => "unreadable",

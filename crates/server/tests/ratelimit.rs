@@ -84,6 +84,8 @@ refused! {
     no_yaml: ["domain: [d"] => 1 "limits0.yaml";
     rails_without_a_limit: ["domain: d\ndescriptors:\n- key: k\n  adaptive: {floor: 1}"] => 4 "without a rate_limit";
     rails_about_no_limit: ["domain: d\ndescriptors:\n- key: k\n  rate_limit: {unlimited: true}\n  adaptive: {floor: 1}"] => 5 "unlimited";
+    rails_about_a_shared_count: ["domain: d\ndescriptors:\n- key: k\n  value: v*\n  share_threshold: true\n  rate_limit: {unit: day, requests_per_unit: 5}\n  adaptive: {floor: 1}"] => 7 "share one count";
+    a_period_without_an_end: ["domain: d\ndescriptors:\n- key: k\n  rate_limit:\n    unit: year\n    unit_multiplier: 4000000000\n    requests_per_unit: 5"] => 5 "4000000000 years";
     a_floor_above_the_limit: ["domain: d\ndescriptors:\n- key: k\n  rate_limit: {unit: day, requests_per_unit: 5}\n  adaptive: {floor: 6}"] => 5 "from 6 to 5";
     a_ceiling_below_the_limit: ["domain: d\ndescriptors:\n- key: k\n  rate_limit: {unit: day, requests_per_unit: 5}\n  adaptive: {ceiling: 4}"] => 5 "from 1 to 4";
 }

@@ -219,6 +219,13 @@ impl Reader<'_> {
                 "add rate_limit beside it, with the limit of a client that nothing is known of",
             ));
         }
+        if let (Some(adaptive), Some(_)) = (&raw.adaptive, shared) {
+            return Err(self.source.error(
+                adaptive.referenced,
+                "`adaptive` on a limit whose values share one count",
+                "take one of adaptive and share_threshold away: one client would move the limit of all",
+            ));
+        }
         self.tell(at.referenced, &words(raw, &path, limit.as_ref()));
         let mut node = Node {
             limit: limit.map(Arc::new),
@@ -319,7 +326,15 @@ impl Reader<'_> {
         // Left out it is 0 there, too: such a limit denies everything.
         let cells = number(limit.requests_per_unit.as_ref(), 0, 0, "requests_per_unit")?;
         let multiplier = number(limit.unit_multiplier.as_ref(), 1, 1, "unit_multiplier")?;
-        Ok(Some(Rate { cells, unit, multiplier }))
+        let rate = Rate { cells, unit, multiplier };
+        if cells > 0 && rate.quota(cells).is_none() {
+            return Err(self.source.error(
+                at,
+                format!("a period of {multiplier} {}s is out of range", unit.name()),
+                "write a smaller unit_multiplier: a period has to be shorter than 584 years",
+            ));
+        }
+        Ok(Some(rate))
     }
 
     fn rails(&self, at: &At<Adaptive>, rate: Rate) -> Result<Rails, ConfigError> {

@@ -13,11 +13,11 @@ use command::{Done, Session};
 use reply::Reply;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_behavior::address::canonical;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +27,8 @@ const ROOM: usize = 512;
 const MORE_ROOM: usize = 16 << 10;
 /// Replies are written when they are so many bytes, or when no command is left.
 const BATCH: usize = 64 << 10;
+/// Most connections at once of those who may not ask.
+const STRANGERS: usize = 256;
 /// How long a client that is told to go may take to hear it.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -36,13 +38,20 @@ pub(crate) async fn serve(
     listener: TcpListener,
     patience: Duration,
     tasks: TaskTracker,
+    slots: Arc<Semaphore>,
     (stop, kill): (CancellationToken, CancellationToken),
 ) {
+    let strangers = Arc::new(Semaphore::new(STRANGERS));
     let mut id = 0;
     loop {
-        let accepted = tokio::select! {
+        let next = async {
+            // Never closed.
+            let slot = Arc::clone(&slots).acquire_owned().await.ok();
+            (listener.accept().await, slot)
+        };
+        let (accepted, slot) = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            next = next => next,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -51,9 +60,17 @@ pub(crate) async fn serve(
                 let _ = stream.set_nodelay(true);
                 let _ = PROBES.arm(&stream);
                 let peer = canonical(peer.ip());
+                let strange = if shared.trusts(peer) {
+                    None
+                } else {
+                    // Those who are going to be refused must not take all places.
+                    let Ok(place) = Arc::clone(&strangers).try_acquire_owned() else { continue };
+                    Some(place)
+                };
                 let connection = Connection::new(Arc::clone(&shared), stream, peer, id, patience);
                 let (stop, kill) = (stop.clone(), kill.clone());
                 tasks.spawn(async move {
+                    let _places = (slot, strange);
                     tokio::select! {
                         () = connection.serve(&stop) => {}
                         () = kill.cancelled() => {}
@@ -101,7 +118,7 @@ impl Connection {
         let stopped = stop.cancelled();
         tokio::pin!(stopped);
         let mut room = ROOM;
-        while !self.shared.draining.load(Ordering::Relaxed) {
+        loop {
             if self.bytes.is_empty() && self.bytes.capacity() > room {
                 self.bytes = BytesMut::new();
             }
@@ -109,7 +126,7 @@ impl Connection {
             let read = tokio::select! {
                 biased;
                 read = self.stream.read_buf(&mut self.bytes) => read,
-                () = &mut stopped => return,
+                () = &mut stopped => return self.part().await,
             };
             if !read.is_ok_and(|count| count > 0) {
                 return;

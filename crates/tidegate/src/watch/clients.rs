@@ -53,7 +53,11 @@ impl Subject {
         };
         let name = network.map_or_else(|| name(record, decision), |network| network.to_string());
         // A log that names the load balancer as the client would cut everybody off.
-        let network = network.filter(|network| rules.trusted.get(network.addr).is_none());
+        let trusted = |addr: IpAddr| addr.is_loopback() || rules.trusted.get(addr).is_some();
+        let network = network.filter(|network| {
+            let own = record.addr.map(canonical).is_some_and(trusted);
+            !own && !trusted(network.addr) && !rules.trusted.meets(network.addr, network.bits)
+        });
         Self { name, network }
     }
 }

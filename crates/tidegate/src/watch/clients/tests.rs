@@ -44,6 +44,7 @@ impl Client {
         let record = parser.parse_line(self.line.as_bytes()).unwrap();
         let mut rules = IdentityRules::default();
         rules.trusted.insert("10.0.0.0/8".parse().unwrap(), ());
+        rules.trusted.insert("2001:db8:7:1::5/128".parse().unwrap(), ());
         clients.heard(&decision, now, || {
             (Subject::of(&record, &decision, &rules), vec!["because".to_owned()])
         })
@@ -91,11 +92,20 @@ fn changes_are_told_once_and_blocks_end_by_the_clock() {
 #[test]
 fn only_addresses_of_clients_are_listed() {
     let mut clients = Clients::default();
-    for address in ["2001:db8::1:2", "::ffff:192.0.2.9", "shop.example", "10.1.2.3"] {
+    for address in [
+        "2001:db8::1:2",
+        "::ffff:192.0.2.9",
+        "shop.example",
+        "10.1.2.3",
+        // A hop of this network is trusted, and would be denied with it.
+        "2001:db8:7:1::9",
+        "127.0.0.1",
+        "::1",
+    ] {
         assert!(client(address).heard(&mut clients, Action::Block, 0).is_some(), "{address}");
     }
     assert_eq!(listed(&clients), ["192.0.2.9", "2001:db8::/64"]);
-    assert_eq!(clients.all().len(), 4);
+    assert_eq!(clients.all().len(), 7);
 }
 
 #[test]
