@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 use tidegate_behavior::address::{IdentityRules, canonical};
 use tidegate_engine::{Action, Decision};
@@ -53,7 +53,9 @@ impl Subject {
         };
         let name = network.map_or_else(|| name(record, decision), |network| network.to_string());
         // A log that names the load balancer as the client would cut everybody off.
-        let trusted = |addr: IpAddr| addr.is_loopback() || rules.trusted.get(addr).is_some();
+        // What a program of this machine does by its own address is not for others to pay.
+        let own: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let trusted = |addr: IpAddr| own.contains(&addr) || rules.trusted.get(addr).is_some();
         let network = network.filter(|network| {
             let own = record.addr.map(canonical).is_some_and(trusted);
             !own && !trusted(network.addr) && !rules.trusted.meets(network.addr, network.bits)
