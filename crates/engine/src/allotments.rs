@@ -1,6 +1,5 @@
 //! Limits that a gateway enforces itself: what it is allotted, and what it says that it admitted.
 
-use crate::decision::Action;
 use crate::descriptors::Asked;
 use crate::domains::Count;
 use crate::engine::Engine;
@@ -25,8 +24,6 @@ pub enum Allotment {
         cells: u32,
         /// The period.
         period: Duration,
-        /// What the models made of it, if the limit has rails and they know the client.
-        action: Option<Action>,
     },
 }
 
@@ -71,11 +68,11 @@ impl Engine {
             return Allotment::Unlimited;
         }
         let asked = Asked { entries, hits: 1, ..Asked::default() };
-        let (cells, action) = match self.moved(&snapshot, limit, &asked, now) {
-            Some((quota, action)) => (quota.map_or(0, |quota| quota.cells().get()), Some(action)),
-            None => (rate.cells, None),
+        let cells = match self.moved(&snapshot, limit, &asked, now) {
+            Some((quota, _)) => quota.map_or(0, |quota| quota.cells().get()),
+            None => rate.cells,
         };
-        Allotment::Cells { cells, period: rate.period(), action }
+        Allotment::Cells { cells, period: rate.period() }
     }
 
     /// Counts what a gateway says that it admitted and denied of a bucket.

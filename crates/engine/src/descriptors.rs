@@ -5,7 +5,7 @@
 
 use crate::check::trust;
 use crate::decision::Action;
-use crate::domains::{Count, Counts, DescriptorLimit, Domains, Rate};
+use crate::domains::{Count, Counts, DescriptorLimit, Rate};
 use crate::engine::Engine;
 use crate::policy::{Listing, MAX_MATCHES, Mode};
 use crate::rules::RuleState;
@@ -67,6 +67,15 @@ pub enum Against {
 }
 
 impl Against {
+    /// The limit of the configuration, if it is one.
+    #[must_use]
+    pub fn limit(&self) -> Option<&DescriptorLimit> {
+        match self {
+            Self::Limit(limit) => Some(limit),
+            Self::Nothing | Self::Demanded(_) => None,
+        }
+    }
+
     /// The rate, unless there is none.
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
@@ -99,7 +108,7 @@ pub enum CallError {
     #[error("there are no descriptors: send at least one")]
     NoDescriptors,
     /// Too many to lock together.
-    #[error("{0} descriptors have limits: send at most {MAX_DESCRIPTORS} of them in one call")]
+    #[error("{0} descriptors are too many: send at most {MAX_DESCRIPTORS} with limits in one call")]
     TooMany(usize),
 }
 
@@ -153,11 +162,10 @@ impl Engine {
             return Err(CallError::TooMany(asked.len()));
         }
         let snapshot = self.current.load();
-        let domains = &snapshot.policy.domains;
         let mut verdict = Verdict::default();
         let mut held: SmallVec<[Held; MAX_MATCHES]> = SmallVec::new();
         for (at, one) in asked.iter().enumerate() {
-            let (status, found) = self.found(&snapshot, domains, domain, one, now);
+            let (status, found) = self.found(&snapshot, domain, one, now);
             verdict.statuses.push(status);
             held.extend(found.map(|found| Held { at, ..found }));
         }
@@ -190,11 +198,11 @@ impl Engine {
     fn found(
         &self,
         snapshot: &Snapshot,
-        domains: &Domains,
         domain: &str,
         asked: &Asked<'_>,
         now: Timestamp,
     ) -> (Status, Option<Held>) {
+        let domains = &snapshot.policy.domains;
         let mut status = Status {
             against: Against::Nothing,
             over: false,
@@ -306,8 +314,8 @@ impl Status {
     }
 }
 
-/// Joins equal descriptors, for they have one state: the first one pays for all, less what is given back. Returns which status is
-/// the same as which.
+/// Joins equal descriptors, for they have one state: the first one pays for all, less what is given back.
+/// Returns which status is the same as which.
 fn join(held: &mut SmallVec<[Held; MAX_MATCHES]>) -> SmallVec<[(usize, usize); MAX_MATCHES]> {
     let mut alike = SmallVec::new();
     let mut at = 1;
@@ -335,21 +343,17 @@ fn join(held: &mut SmallVec<[Held; MAX_MATCHES]>) -> SmallVec<[(usize, usize); M
 
 /// Leaves out the limits that another one of the same call replaces.
 fn drop_replaced(statuses: &mut [Status], held: &mut SmallVec<[Held; MAX_MATCHES]>) {
-    let limit = |status: &Status| match &status.against {
-        Against::Limit(limit) => Some(Arc::clone(limit)),
-        _ => None,
+    let limits = || statuses.iter().map(|status| status.against.limit());
+    let replaced = |limit: &DescriptorLimit| {
+        !limit.name.is_empty()
+            && limits().flatten().any(|other| other.replaces.contains(&limit.name))
     };
-    let replacing: SmallVec<[Arc<DescriptorLimit>; 4]> =
-        statuses.iter().filter_map(limit).filter(|limit| !limit.replaces.is_empty()).collect();
-    if replacing.is_empty() {
-        return;
-    }
-    for (at, status) in statuses.iter_mut().enumerate() {
-        let name = limit(status).map(|limit| limit.name.clone()).unwrap_or_default();
-        if !name.is_empty() && replacing.iter().any(|other| other.replaces.contains(&name)) {
-            (status.against, status.remaining) = (Against::Nothing, 0);
-            held.retain(|held| held.at != at);
-        }
+    let replaced: SmallVec<[usize; 4]> =
+        limits().enumerate().filter(|(_, it)| it.is_some_and(replaced)).map(|(at, _)| at).collect();
+    for at in replaced {
+        let status = &mut statuses[at];
+        (status.against, status.remaining) = (Against::Nothing, 0);
+        held.retain(|held| held.at != at);
     }
 }
 
@@ -440,6 +444,7 @@ fn count(one: &Held, said: &Admission, denied: bool) {
         counts.add(Count::Within, hits);
         let used = f64::from(said.limit.saturating_sub(said.remaining));
         let beyond = used - (f64::from(said.limit) * NEAR).floor();
+        // A count of cells: no more than a `u32`, and not below zero.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         counts.add(Count::Near, (beyond.max(0.0) as u64).min(hits));
     }

@@ -4,17 +4,20 @@
 //! goes upstream, where the access log finds it: the logger has to be told to send the field
 //! `x-tidegate-ticket`.
 
-use crate::door::Caller;
-use crate::gateway::{TICKET, answer, may_ask};
+use crate::body::Body;
+use crate::gateway::{TICKET, answer};
 use crate::identify::Forwarded;
 use crate::quota::Reporters;
 use crate::shared::{Shared, Verdict};
 use crate::streamed::address;
+use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Collected};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tidegate_envoy::envoy::config::core::v3::{
     HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption,
 };
@@ -39,29 +42,11 @@ pub(crate) struct Envoy {
     pub asked: Arc<AtomicBool>,
     /// Who enforces quotas itself.
     pub reporters: Arc<Reporters>,
-    /// Who calls; nobody may before it is known.
-    caller: Option<Caller>,
 }
 
 impl Envoy {
     pub(crate) fn new(shared: Arc<Shared>, stop: CancellationToken) -> Self {
-        let (asked, reporters) = (Arc::default(), Arc::default());
-        Self { shared, stop, asked, reporters, caller: None }
-    }
-
-    /// The same for one caller.
-    pub(crate) fn of(&self, caller: Caller) -> Self {
-        Self { caller: Some(caller), ..self.clone() }
-    }
-
-    /// Refuses whoever is no gateway.
-    pub(crate) fn admit(&self) -> Result<(), Status> {
-        if self.caller.is_some_and(|caller| may_ask(&self.shared, caller)) {
-            return Ok(());
-        }
-        Err(Status::permission_denied(
-            "only gateways may ask here: name this one's address in identity.trusted_hops",
-        ))
+        Self { shared, stop, asked: Arc::default(), reporters: Arc::default() }
     }
 }
 
@@ -71,7 +56,6 @@ impl Authorization for Envoy {
         &self,
         request: Request<CheckRequest>,
     ) -> Result<Response<CheckResponse>, Status> {
-        self.admit()?;
         if !self.asked.load(Ordering::Relaxed) {
             self.asked.store(true, Ordering::Relaxed);
         }
@@ -111,8 +95,7 @@ impl Envoy {
                 reply(Code::Ok, HttpResponse::OkResponse(pass))
             }
             Verdict::Deny(response) => {
-                let (head, body) = response.into_parts();
-                let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+                let (head, body) = whole(response).await;
                 let denied = DeniedHttpResponse {
                     status: Some(HttpStatus { code: head.status.as_u16().into() }),
                     headers: options(&head.headers),
@@ -126,6 +109,27 @@ impl Envoy {
                 reply(code, HttpResponse::DeniedResponse(denied))
             }
         }
+    }
+}
+
+/// A response of the server's own, with all of its body.
+pub(crate) async fn whole(response: http::Response<Body>) -> (Parts, Bytes) {
+    let (head, body) = response.into_parts();
+    (head, body.collect().await.map(Collected::to_bytes).unwrap_or_default())
+}
+
+/// A time as the wire has it; `None` for what is none, such as a negative one.
+pub(crate) fn duration(time: &prost_types::Duration) -> Option<Duration> {
+    let seconds = u64::try_from(time.seconds).ok()?;
+    Some(Duration::new(seconds, u32::try_from(time.nanos).ok()?.min(999_999_999)))
+}
+
+/// A time for the wire, at most the longest that it knows.
+pub(crate) fn wire(time: Duration) -> prost_types::Duration {
+    const MOST: u64 = 315_576_000_000;
+    prost_types::Duration {
+        seconds: i64::try_from(time.as_secs().min(MOST)).unwrap_or(i64::MAX),
+        nanos: time.subsec_nanos().try_into().unwrap_or(0),
     }
 }
 
@@ -164,15 +168,19 @@ fn read(http: &HttpRequest) -> (HeaderMap, String) {
 /// Fields as Envoy sends them raw, and their names in order.
 pub(crate) fn read_raw(raw: &[EnvoyHeader]) -> (HeaderMap, String) {
     let (mut headers, mut names) = (HeaderMap::new(), String::new());
-    for EnvoyHeader { key, value, raw_value } in raw {
-        let value = if raw_value.is_empty() { value.as_bytes() } else { raw_value };
-        if add(&mut headers, key, value).is_some() {
-            names.push_str(key);
+    for field in raw {
+        if add(&mut headers, &field.key, raw_value(field)).is_some() {
+            names.push_str(&field.key);
             names.push(',');
         }
     }
     names.pop();
     (headers, names)
+}
+
+/// The value of a field, whichever way it was sent.
+pub(crate) fn raw_value(field: &EnvoyHeader) -> &[u8] {
+    if field.raw_value.is_empty() { field.value.as_bytes() } else { &field.raw_value }
 }
 
 /// Adds a field; what is none of HTTP/1.1, like `:path`, is not one here.

@@ -5,6 +5,7 @@
 
 use crate::door::{Caller, Door};
 use crate::envoy::Envoy;
+use crate::gateway::may_ask;
 use crate::reflection;
 use crate::shared::Shared;
 use axum::serve::Listener;
@@ -23,6 +24,7 @@ use tidegate_envoy::envoy::service::ext_proc::v3::external_processor_server::Ext
 use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaServiceServer;
 use tidegate_envoy::envoy::service::ratelimit::v3::rate_limit_service_server::RateLimitServiceServer;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic::service::Routes;
@@ -36,6 +38,9 @@ const MOST_CALLS: u32 = 16_384;
 
 /// The same on a connection of somebody who may not ask.
 const FEW_CALLS: u32 = 16;
+/// What is said to somebody who may not ask.
+const STRANGER: &str =
+    "only gateways may ask here: name this one's address in identity.trusted_hops";
 /// The services for gateways; others anybody may ask.
 const OWN: [&str; 5] = [
     AuthorizationServer::<Envoy>::NAME,
@@ -47,8 +52,7 @@ const OWN: [&str; 5] = [
 
 /// Serves Envoy until told to stop, and then what is in flight.
 pub(crate) async fn serve(shared: Arc<Shared>, mut door: Door, stop: CancellationToken) {
-    let others = others().await;
-    let envoy = Envoy::new(shared, stop.clone());
+    let services = Services::new(&shared, &stop).await;
     let mut http = http2::Builder::new(TokioExecutor::new());
     // A silent peer is asked whether it is there (HTTP/2 PING), and has as long to answer.
     http.timer(TokioTimer::new())
@@ -61,10 +65,10 @@ pub(crate) async fn serve(shared: Arc<Shared>, mut door: Door, stop: Cancellatio
             () = stop.cancelled() => break,
             accepted = door.accept() => accepted,
         };
-        let services = Services::new(&envoy, caller, &others);
-        let known = services.envoy.admit().is_ok();
+        let known = may_ask(&shared, caller);
+        let services = services.clone();
         http.max_concurrent_streams(if known { MOST_CALLS } else { FEW_CALLS });
-        let service = service_fn(move |request| services.call(request));
+        let service = service_fn(move |request| services.call(caller, request));
         let served = connections.watch(http.serve_connection(TokioIo::new(connection), service));
         tokio::spawn(async move {
             if let Err(error) = served.await {
@@ -92,9 +96,10 @@ async fn others() -> Routes {
     routes.prepare()
 }
 
-/// The services as one caller has them.
+/// The services.
+#[derive(Clone)]
 struct Services {
-    envoy: Arc<Envoy>,
+    shared: Arc<Shared>,
     authorization: AuthorizationServer<Envoy>,
     access_log: AccessLogServiceServer<Envoy>,
     rate_limit: RateLimitServiceServer<Envoy>,
@@ -104,10 +109,11 @@ struct Services {
 }
 
 impl Services {
-    fn new(envoy: &Envoy, caller: Caller, others: &Routes) -> Self {
-        let envoy = Arc::new(envoy.of(caller));
+    async fn new(shared: &Arc<Shared>, stop: &CancellationToken) -> Self {
+        let envoy = Arc::new(Envoy::new(Arc::clone(shared), stop.clone()));
         let own = || Arc::clone(&envoy);
         Self {
+            shared: Arc::clone(shared),
             authorization: AuthorizationServer::from_arc(own())
                 .max_decoding_message_size(MOST_BYTES),
             access_log: AccessLogServiceServer::from_arc(own())
@@ -118,20 +124,20 @@ impl Services {
                 .max_decoding_message_size(MOST_BYTES),
             quotas: RateLimitQuotaServiceServer::from_arc(own())
                 .max_decoding_message_size(MOST_BYTES),
-            others: others.clone(),
-            envoy,
+            others: others().await,
         }
     }
 
     /// The answer to a call.
     fn call(
         &self,
+        caller: Caller,
         request: Request<Incoming>,
     ) -> Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> {
         let service = request.uri().path().split('/').nth(1).unwrap_or("");
-        if let (true, Err(refused)) = (OWN.contains(&service), self.envoy.admit()) {
+        if OWN.contains(&service) && !may_ask(&self.shared, caller) {
             // Before anything of the message is read.
-            return Box::pin(async move { Ok(refused.into_http()) });
+            return Box::pin(async { Ok(Status::permission_denied(STRANGER).into_http()) });
         }
         match service {
             AuthorizationServer::<Envoy>::NAME => self.authorization.clone().call(request),

@@ -4,18 +4,16 @@
 //! Nothing else has to tell what became of a request: no ticket, no access log. The stream's end without
 //! a response gives back what the request holds.
 
-use crate::envoy::{Envoy, options, read_raw};
+use crate::envoy::{Envoy, options, raw_value, read_raw, whole};
 use crate::gateway::{answer, client};
 use crate::identify::Forwarded;
 use crate::shared::{Shared, Verdict};
 use futures_util::Stream;
 use http::HeaderMap;
-use http_body_util::{BodyExt, Collected};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::address::canonical;
 use tidegate_engine::Ticket;
@@ -29,6 +27,7 @@ use tidegate_envoy::envoy::service::ext_proc::v3::{
     ProcessingRequest, ProcessingResponse, TrailersResponse,
 };
 use tidegate_envoy::envoy::r#type::v3::HttpStatus;
+use tidegate_limiter::Timestamp;
 use tonic::{Request, Response, Status, Streaming};
 
 type Replies = Pin<Box<dyn Stream<Item = Result<ProcessingResponse, Status>> + Send>>;
@@ -41,7 +40,6 @@ impl ExternalProcessor for Envoy {
         &self,
         request: Request<Streaming<ProcessingRequest>>,
     ) -> Result<Response<Replies>, Status> {
-        self.admit()?;
         self.asked.store(true, Ordering::Relaxed);
         let talk = Talk::new(Arc::clone(&self.shared));
         let stop = self.stop.clone();
@@ -75,7 +73,7 @@ impl ExternalProcessor for Envoy {
 struct Talk {
     shared: Arc<Shared>,
     /// Until the response is known.
-    passed: Option<(Ticket, Instant)>,
+    passed: Option<(Ticket, Timestamp)>,
     /// For the response.
     fields: HeaderMap,
 }
@@ -141,15 +139,14 @@ impl Talk {
                 if let Some((before, _)) = self.passed.take() {
                     self.shared.release(&before);
                 }
-                self.passed = ticket.map(|ticket| (ticket, Instant::now()));
+                self.passed = ticket.map(|ticket| (ticket, self.shared.now()));
                 self.fields = fields;
                 Ok(Reply::RequestHeaders(HeadersResponse {
                     response: Some(CommonResponse::default()),
                 }))
             }
             Verdict::Deny(response) => {
-                let (head, body) = response.into_parts();
-                let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+                let (head, body) = whole(response).await;
                 Ok(Reply::ImmediateResponse(ImmediateResponse {
                     status: Some(HttpStatus { code: head.status.as_u16().into() }),
                     headers: Some(set(&head.headers)),
@@ -170,7 +167,8 @@ impl Talk {
             match status.filter(|status| (100..1000).contains(status)) {
                 Some(status) => {
                     let bytes = number("content-length").unwrap_or(0);
-                    let outcome = Outcome { status, bytes, duration: Some(begun.elapsed()) };
+                    let duration = Some(self.shared.now().since(begun));
+                    let outcome = Outcome { status, bytes, duration };
                     self.shared.outcome(&ticket, &outcome);
                 }
                 None => self.shared.release(&ticket),
@@ -196,8 +194,7 @@ fn set(fields: &HeaderMap) -> HeaderMutation {
 }
 
 fn text(field: &EnvoyHeader) -> &str {
-    let raw = if field.raw_value.is_empty() { field.value.as_bytes() } else { &field.raw_value };
-    std::str::from_utf8(raw).unwrap_or("")
+    std::str::from_utf8(raw_value(field)).unwrap_or("")
 }
 
 /// An address with or without a port.

@@ -5,7 +5,7 @@
 //! little beyond, so that one which just begins is not shut out. Models move a bucket's rate at any time:
 //! what changed is told within a second, and not only in answer to a report.
 
-use crate::envoy::Envoy;
+use crate::envoy::{Envoy, duration, wire};
 use crate::shared::Shared;
 use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::BucketAction;
 use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::bucket_action::{
@@ -17,7 +17,6 @@ use tidegate_envoy::envoy::service::rate_limit_quota::v3::{
 };
 use tidegate_envoy::envoy::r#type::v3::rate_limit_strategy::{BlanketRule, Strategy};
 use tidegate_envoy::envoy::r#type::v3::{RateLimitStrategy, TokenBucket};
-use prost_types::{Duration as WireDuration};
 use futures_util::Stream;
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -29,7 +28,7 @@ use tidegate_limiter::{Key, Timestamp};
 use tokio::time::{Interval, MissedTickBehavior};
 use tonic::{Request, Response, Status, Streaming};
 
-/// Most buckets of one stream; more are left to what Envoy does without an assignment.
+/// Most buckets that are kept of one stream; more are limited, and share nothing.
 const MOST_BUCKETS: usize = 10_000;
 /// How often it is looked whether an allotment moved.
 const LOOK: Duration = Duration::from_secs(1);
@@ -93,7 +92,6 @@ impl RateLimitQuotaService for Envoy {
         &self,
         request: Request<Streaming<RateLimitQuotaUsageReports>>,
     ) -> Result<Response<Replies>, Status> {
-        self.admit()?;
         let talk = Talk::new(Arc::clone(&self.shared), Arc::clone(&self.reporters));
         let (reports, stop) = (request.into_inner(), self.stop.clone());
         let state = (reports, talk, stop);
@@ -171,11 +169,7 @@ impl Talk {
             let bucket = self.shared.engine.bucket(&self.domain, names);
             let (admitted, denied) = (usage.num_requests_allowed, usage.num_requests_denied);
             self.shared.engine.reported(&bucket, admitted, denied);
-            let elapsed = usage.time_elapsed.and_then(|time| {
-                let seconds = u64::try_from(time.seconds).ok()?;
-                Some(Duration::new(seconds, u32::try_from(time.nanos).ok()?.min(999_999_999)))
-            });
-            let elapsed = elapsed.unwrap_or_default();
+            let elapsed = usage.time_elapsed.as_ref().and_then(duration).unwrap_or_default();
             let key = bucket.key;
             let now = self.shared.now();
             if self.held.len() >= MOST_BUCKETS && !self.held.contains_key(&key) {
@@ -297,15 +291,6 @@ fn strategy(allotment: &Allotment, share: f64) -> Strategy {
     })
 }
 
-fn wire(time: Duration) -> WireDuration {
-    // The longest that the protocol knows.
-    const MOST: u64 = 315_576_000_000;
-    WireDuration {
-        seconds: i64::try_from(time.as_secs().min(MOST)).unwrap_or(i64::MAX),
-        nanos: time.subsec_nanos().try_into().unwrap_or(0),
-    }
-}
-
 fn assign(id: &BucketId, strategy: Strategy, holds: Duration) -> BucketAction {
     let assignment = QuotaAssignmentAction {
         assignment_time_to_live: Some(wire(holds)),
@@ -325,7 +310,7 @@ mod tests {
     use super::*;
 
     fn cells(cells: u32, seconds: u64) -> Allotment {
-        Allotment::Cells { cells, period: Duration::from_secs(seconds), action: None }
+        Allotment::Cells { cells, period: Duration::from_secs(seconds) }
     }
 
     #[test]

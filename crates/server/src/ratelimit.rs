@@ -2,12 +2,12 @@
 //! written for envoyproxy/ratelimit.
 
 use crate::answer::whole_seconds;
-use crate::envoy::Envoy;
+use crate::envoy::{Envoy, wire};
 use prost::Message;
 use prost_types::value::Kind;
-use prost_types::{Duration, ListValue, Struct, Value};
+use prost_types::{ListValue, Struct, Value};
 use smallvec::SmallVec;
-use tidegate_engine::descriptors::{Against, Asked, CallError, Status as Told, Verdict};
+use tidegate_engine::descriptors::{Asked, CallError, Status as Told, Verdict};
 use tidegate_engine::domains::{Rate, Unit};
 use tidegate_envoy::envoy::config::core::v3::HeaderValue;
 use tidegate_envoy::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;
@@ -25,7 +25,6 @@ impl RateLimitService for Envoy {
         &self,
         request: Request<RateLimitRequest>,
     ) -> Result<Response<RateLimitResponse>, Status> {
-        self.admit()?;
         let call = request.into_inner();
         let asked = call.descriptors.iter().map(|one| asked(&call, one));
         let asked: SmallVec<[Asked<'_>; 4]> = asked.collect::<Result<_, _>>()?;
@@ -54,9 +53,12 @@ fn asked<'a>(
     };
     let instead = descriptor.limit.map(|limit| {
         // The two enumerations of units agree in their numbers.
-        let unit = Named::try_from(limit.unit).ok().and_then(unit).ok_or_else(|| {
-            Status::invalid_argument("a descriptor's limit has no unit: send SECOND to YEAR")
-        })?;
+        let unit = Unit::ALL
+            .into_iter()
+            .find(|unit| named(*unit) as i32 == limit.unit)
+            .ok_or_else(|| {
+                Status::invalid_argument("a descriptor's limit has no unit: send SECOND to YEAR")
+            })?;
         Ok::<_, Status>(Rate { cells: limit.requests_per_unit, unit, multiplier: 1 })
     });
     Ok(Asked {
@@ -64,19 +66,6 @@ fn asked<'a>(
         hits,
         back: descriptor.is_negative_hits,
         instead: instead.transpose()?,
-    })
-}
-
-const fn unit(named: Named) -> Option<Unit> {
-    Some(match named {
-        Named::Unknown => return None,
-        Named::Second => Unit::Second,
-        Named::Minute => Unit::Minute,
-        Named::Hour => Unit::Hour,
-        Named::Day => Unit::Day,
-        Named::Week => Unit::Week,
-        Named::Month => Unit::Month,
-        Named::Year => Unit::Year,
     })
 }
 
@@ -116,10 +105,7 @@ fn status(told: &Told, denied: bool) -> DescriptorStatus {
             requests_per_unit: rate.cells,
             unit: named(rate.unit).into(),
         });
-        status.duration_until_reset = Some(Duration {
-            seconds: i64::try_from(told.reset.as_secs()).unwrap_or(i64::MAX),
-            nanos: told.reset.subsec_nanos().try_into().unwrap_or(0),
-        });
+        status.duration_until_reset = Some(wire(told.reset));
     }
     status
 }
@@ -130,10 +116,7 @@ fn public(told: &Told, denied: bool) -> Option<(Rate, &str)> {
     if told.action.is_some() && !(told.over && denied) {
         return None;
     }
-    let name = match &told.against {
-        Against::Limit(limit) => limit.name.as_str(),
-        _ => "",
-    };
+    let name = told.against.limit().map_or("", |limit| &limit.name);
     Some((told.against.rate()?, name))
 }
 
@@ -163,10 +146,11 @@ fn headers(verdict: &Verdict) -> Vec<HeaderValue> {
 /// What the next filters may want to know; nothing where there is nothing beyond the answer.
 fn metadata(call: &RateLimitRequest, verdict: &Verdict) -> Option<Struct> {
     let limits = || {
-        verdict.statuses.iter().enumerate().filter_map(|(at, told)| match &told.against {
-            Against::Limit(limit) => Some((at, told, limit)),
-            _ => None,
-        })
+        verdict
+            .statuses
+            .iter()
+            .enumerate()
+            .filter_map(|(at, told)| Some((at, told, told.against.limit()?)))
     };
     let worth = |told: &Told, attached: &[u8], quota_mode: bool| {
         told.action.is_some() || !attached.is_empty() || quota_mode

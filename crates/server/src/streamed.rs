@@ -4,7 +4,7 @@
 //! Who enforces limits by the rate limit service alone tells models nothing but names. The stream then
 //! is what they learn clients from.
 
-use crate::envoy::Envoy;
+use crate::envoy::{Envoy, duration};
 use crate::gateway::TICKET;
 use crate::identify::{Forwarded, Seen, X_FORWARDED_FOR};
 use crate::shared::Shared;
@@ -35,7 +35,6 @@ impl AccessLogService for Envoy {
         &self,
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
-        self.admit()?;
         let mut stream = request.into_inner();
         // A stream that is cut leaves what it has said.
         loop {
@@ -61,10 +60,7 @@ impl Envoy {
         let common = entry.common_properties.unwrap_or_default();
         let Some(response) = entry.response else { return "unreadable" };
         let status = response.response_code.and_then(|code| u16::try_from(code).ok());
-        let duration = common.time_to_last_downstream_tx_byte.and_then(|time| {
-            let seconds = u64::try_from(time.seconds).ok()?;
-            Some(Duration::new(seconds, u32::try_from(time.nanos).ok()?.min(999_999_999)))
-        });
+        let duration = common.time_to_last_downstream_tx_byte.as_ref().and_then(duration);
         let bytes = response.response_body_bytes;
         // Without a status the client went away before there was an answer.
         let status = status.filter(|status| (100..1000).contains(status));
