@@ -1,5 +1,5 @@
 //! The doors that gateways ask at: connections are accepted, encrypted where that is configured, and
-//! handed to what speaks HTTP or gRPC.
+//! handed to what speaks HTTP, gRPC or RESP.
 
 use crate::config::Resolved;
 use crate::shared::Shared;
@@ -101,7 +101,7 @@ impl Door {
                 }
                 Err(e) => {
                     // Mostly: no file descriptors left. Give others time to close theirs.
-                    tracing::warn!(error = %e, "a gateway's connection could not be accepted");
+                    tracing::warn!(error = %e, "a connection could not be accepted");
                     self.pause = Some(Box::pin(sleep(Duration::from_millis(50))));
                 }
             }

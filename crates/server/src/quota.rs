@@ -7,16 +7,6 @@
 
 use crate::envoy::{Envoy, duration, wire};
 use crate::shared::Shared;
-use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::BucketAction;
-use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::bucket_action::{
-    AbandonAction, BucketAction as Action, QuotaAssignmentAction,
-};
-use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaService;
-use tidegate_envoy::envoy::service::rate_limit_quota::v3::{
-    BucketId, RateLimitQuotaResponse, RateLimitQuotaUsageReports,
-};
-use tidegate_envoy::envoy::r#type::v3::rate_limit_strategy::{BlanketRule, Strategy};
-use tidegate_envoy::envoy::r#type::v3::{RateLimitStrategy, TokenBucket};
 use futures_util::Stream;
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -24,6 +14,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_engine::allotments::{Allotment, Bucket};
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::bucket_action::{
+    AbandonAction, BucketAction as Action, QuotaAssignmentAction,
+};
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_response::BucketAction;
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::rate_limit_quota_service_server::RateLimitQuotaService;
+use tidegate_envoy::envoy::service::rate_limit_quota::v3::{
+    BucketId, RateLimitQuotaResponse, RateLimitQuotaUsageReports,
+};
+use tidegate_envoy::envoy::r#type::v3::rate_limit_strategy::{BlanketRule, Strategy};
+use tidegate_envoy::envoy::r#type::v3::{RateLimitStrategy, TokenBucket};
 use tidegate_limiter::{Key, Timestamp};
 use tokio::time::{Interval, MissedTickBehavior};
 use tonic::{Request, Response, Status, Streaming};

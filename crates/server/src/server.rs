@@ -69,7 +69,7 @@ pub struct Server {
     admin: TcpListener,
     gateway: Option<Door>,
     grpc: Option<Door>,
-    resp: Option<TcpListener>,
+    resp: Option<Door>,
     syslog: Vec<UdpSocket>,
     resolved: Resolved,
     reloader: Option<Arc<Reloader>>,
@@ -125,7 +125,8 @@ impl Server {
                 *door = Some(Door::new(Arc::clone(&shared), listener, tls, &resolved));
             }
             if let Some(address) = config.resp {
-                resp = Some(bind(address, "Redis clients").await?);
+                let listener = bind(address, "Redis clients").await?;
+                resp = Some(Door::new(Arc::clone(&shared), listener, None, &resolved));
             }
             for log in &config.access_logs {
                 if let AccessLog::Syslog(address) = *log {
@@ -245,11 +246,9 @@ impl Server {
                 }
             });
         }
-        if let Some(listener) = self.resp {
-            let (shared, until) = (Arc::clone(&self.shared), (stop.clone(), kill.clone()));
-            let patience = self.resolved.idle_timeout;
-            let places = Arc::new(Semaphore::new(self.resolved.max_connections));
-            tasks.spawn(resp::serve(shared, listener, patience, tasks.clone(), places, until));
+        if let Some(door) = self.resp {
+            let until = (stop.clone(), kill.clone());
+            tasks.spawn(resp::serve(Arc::clone(&self.shared), door, tasks.clone(), until));
         }
         if let Some(listener) = self.gateway {
             let router = gateway::router(Arc::clone(&self.shared));

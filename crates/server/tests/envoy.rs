@@ -3,11 +3,8 @@
 
 mod common;
 
-use common::grpc;
-use tidegate_envoy::envoy::config::core::v3::socket_address::PortSpecifier;
-use tidegate_envoy::envoy::config::core::v3::{
-    Address, HeaderMap, HeaderValue, SocketAddress, address,
-};
+use common::{grpc, question};
+use tidegate_envoy::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use tidegate_envoy::envoy::data::accesslog::v3::{
     HttpAccessLogEntry, HttpRequestProperties, HttpResponseProperties,
 };
@@ -16,28 +13,13 @@ use tidegate_envoy::envoy::service::accesslog::v3::access_log_service_client::Ac
 use tidegate_envoy::envoy::service::accesslog::v3::stream_access_logs_message::{
     HttpAccessLogEntries, LogEntries,
 };
-use tidegate_envoy::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+use tidegate_envoy::envoy::service::auth::v3::attribute_context::HttpRequest;
 use tidegate_envoy::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use tidegate_envoy::envoy::service::auth::v3::check_response::HttpResponse;
 use tidegate_envoy::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-
-fn question(client: &str, http: HttpRequest) -> CheckRequest {
-    let socket = SocketAddress {
-        address: client.to_owned(),
-        port_specifier: Some(PortSpecifier::PortValue(1)),
-        ..SocketAddress::default()
-    };
-    let address = Address { address: Some(address::Address::SocketAddress(socket)) };
-    let attributes = AttributeContext {
-        source: Some(Peer { address: Some(address), ..Peer::default() }),
-        request: Some(Request { http: Some(http), ..Request::default() }),
-        ..AttributeContext::default()
-    };
-    CheckRequest { attributes: Some(attributes) }
-}
 
 fn get(path: &str) -> HttpRequest {
     HttpRequest { method: "GET".into(), path: path.into(), ..HttpRequest::default() }

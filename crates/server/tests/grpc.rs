@@ -4,7 +4,7 @@
 mod common;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use common::{Gate, nobody};
+use common::{Gate, nobody, question};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper::client::conn::http2::{self, SendRequest};
@@ -12,9 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use std::convert::Infallible;
 use std::time::Duration;
-use tidegate_envoy::envoy::config::core::v3::{
-    Address, HeaderMap, HeaderValue, SocketAddress, address,
-};
+use tidegate_envoy::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use tidegate_envoy::envoy::data::accesslog::v3::{
     HttpAccessLogEntry, HttpRequestProperties, HttpResponseProperties,
 };
@@ -22,10 +20,10 @@ use tidegate_envoy::envoy::service::accesslog::v3::StreamAccessLogsMessage;
 use tidegate_envoy::envoy::service::accesslog::v3::stream_access_logs_message::{
     HttpAccessLogEntries, LogEntries,
 };
-use tidegate_envoy::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
+use tidegate_envoy::envoy::service::auth::v3::CheckResponse;
+use tidegate_envoy::envoy::service::auth::v3::attribute_context::HttpRequest;
 use tidegate_envoy::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use tidegate_envoy::envoy::service::auth::v3::check_response::HttpResponse;
-use tidegate_envoy::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -33,6 +31,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
 
+const CLIENT: &str = "203.0.113.1";
 const SOON: Duration = Duration::from_secs(15);
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const LOGS: &str = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
@@ -46,17 +45,6 @@ async fn channel(gate: &Gate) -> Channel {
     Channel::from_shared(url).unwrap().connect().await.unwrap()
 }
 
-fn question(http: HttpRequest) -> CheckRequest {
-    let socket = SocketAddress { address: "203.0.113.1".to_owned(), ..SocketAddress::default() };
-    let address = Address { address: Some(address::Address::SocketAddress(socket)) };
-    let attributes = AttributeContext {
-        source: Some(Peer { address: Some(address), ..Peer::default() }),
-        request: Some(Request { http: Some(http), ..Request::default() }),
-        ..AttributeContext::default()
-    };
-    CheckRequest { attributes: Some(attributes) }
-}
-
 fn page() -> HttpRequest {
     HttpRequest { method: "GET".into(), path: "/".into(), ..HttpRequest::default() }
 }
@@ -68,7 +56,8 @@ fn ticket(answer: &CheckResponse) -> String {
 
 async fn is_served(gate: &Gate) {
     let mut asks = AuthorizationClient::new(channel(gate).await);
-    let answer = timeout(SOON, asks.check(question(page()))).await.expect("no answer").unwrap();
+    let answer =
+        timeout(SOON, asks.check(question(CLIENT, page()))).await.expect("no answer").unwrap();
     assert_eq!(ticket(answer.get_ref()).len(), 66);
 }
 
@@ -133,7 +122,7 @@ async fn metric(gate: &Gate, line: &str) {
 #[tokio::test]
 async fn a_question_cut_off_or_broken_has_a_status() {
     let gate = gate("").await;
-    let whole = framed(&question(page()).encode_to_vec());
+    let whole = framed(&question(CLIENT, page()).encode_to_vec());
     let (mut send, _connection) = h2(&gate).await;
     for (pieces, expected) in [
         (vec![whole.clone()], "0"),
@@ -167,7 +156,7 @@ async fn a_question_cut_off_or_broken_has_a_status() {
 async fn an_access_log_cut_within_a_message_has_told_what_came_before() {
     let gate = gate("").await;
     let mut asks = AuthorizationClient::new(channel(&gate).await);
-    let answer = asks.check(question(page())).await.unwrap();
+    let answer = asks.check(question(CLIENT, page())).await.unwrap();
     let request_headers = [("x-tidegate-ticket".to_owned(), ticket(answer.get_ref()))];
     let entry = HttpAccessLogEntry {
         request: Some(HttpRequestProperties {
@@ -235,15 +224,15 @@ async fn a_megabyte_of_fields_is_decided_in_a_question_and_refused_around_it() {
     };
     let headers = (0..1000).map(field).collect();
     let http = HttpRequest { header_map: Some(HeaderMap { headers }), ..page() };
-    let answer = asks.check(question(http)).await.unwrap();
+    let answer = asks.check(question(CLIENT, http)).await.unwrap();
     assert_eq!(ticket(answer.get_ref()).len(), 66);
     let headers = (0..1000).map(|n| (format!("x-field-{n}"), "a".repeat(1000))).collect();
-    let answer = asks.check(question(HttpRequest { headers, ..page() })).await.unwrap();
+    let answer = asks.check(question(CLIENT, HttpRequest { headers, ..page() })).await.unwrap();
     assert_eq!(ticket(answer.get_ref()).len(), 66);
     // A text that is none breaks the message (protobuf: strings are UTF-8): an error, not a guess.
     let mut http = HttpRequest { path: "/X".into(), ..page() };
     http.headers.insert("x-a".into(), "PLACE".into());
-    let mut broken = question(http).encode_to_vec();
+    let mut broken = question(CLIENT, http).encode_to_vec();
     let at = broken.windows(5).position(|w| w == b"PLACE").unwrap();
     broken[at] = 0xff;
     let (mut send, _connection) = h2(&gate).await;
@@ -307,12 +296,12 @@ async fn connections_beyond_the_cap_wait_for_one_to_end() {
     let gate = gate("max_connections: 2").await;
     let held = [channel(&gate).await, channel(&gate).await];
     for channel in &held {
-        AuthorizationClient::new(channel.clone()).check(question(page())).await.unwrap();
+        AuthorizationClient::new(channel.clone()).check(question(CLIENT, page())).await.unwrap();
     }
     let mut third = AuthorizationClient::new(
         Channel::from_shared(format!("http://{}", gate.grpc.unwrap())).unwrap().connect_lazy(),
     );
-    let asked = third.check(question(page()));
+    let asked = third.check(question(CLIENT, page()));
     tokio::pin!(asked);
     let early = timeout(Duration::from_millis(300), asked.as_mut()).await;
     assert!(early.is_err(), "a third connection was served");
@@ -335,7 +324,7 @@ async fn a_peer_that_answers_no_ping_is_gone_and_one_that_does_stays() {
     assert!(heard.windows(4).any(|head| head == [0, 0, 8, 6]), "{heard:?}");
     assert!(!connection.is_finished());
     let (request, pass) = call(&gate, CHECK);
-    pass.send(framed(&question(page()).encode_to_vec())).await.unwrap();
+    pass.send(framed(&question(CLIENT, page()).encode_to_vec())).await.unwrap();
     drop(pass);
     assert_eq!(status(send.send_request(request).await.unwrap()).await, "0");
     gate.stop().await;

@@ -11,6 +11,7 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
 use bytes::Bytes;
+use common::certs::Authority;
 use common::{Gate, client, field, h2_client, nobody, text, upstream};
 use futures_util::{SinkExt, StreamExt};
 use http::{StatusCode, Version};
@@ -128,26 +129,16 @@ async fn tls_offers_http2() {
     ))
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let key = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-    let (cert, secret) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&cert, key.cert.pem()).unwrap();
-    std::fs::write(&secret, key.signing_key.serialize_pem()).unwrap();
+    let ours = Authority::new("ours");
+    let (cert, secret) = ours.signs().write(folder.path(), "own");
     let listen = format!(
         "listen: {{address: '127.0.0.1:0', tls: {{cert: {}, key: {}}}}}",
         cert.display(),
         secret.display()
     );
     let gate = Gate::start(up, &listen).await;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(key.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
     let connector = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
+        .with_tls_config(ours.believed(None))
         .https_only()
         .enable_all_versions()
         .build();

@@ -5,6 +5,7 @@ mod common;
 
 use axum::Router;
 use axum::http::HeaderMap;
+use common::certs::Authority;
 use common::{Gate, Running, free_port, program, upstream};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
@@ -120,23 +121,13 @@ async fn connections_without_a_header_are_closed_and_counted() {
 #[tokio::test]
 async fn the_header_comes_before_tls() {
     let folder = tempfile::tempdir().unwrap();
-    let key = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
-    let (cert, secret) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    std::fs::write(&cert, key.cert.pem()).unwrap();
-    std::fs::write(&secret, key.signing_key.serialize_pem()).unwrap();
+    let ours = Authority::new("ours");
+    let (cert, secret) = ours.signs().write(folder.path(), "own");
     let files = format!("cert: {}, key: {}", cert.display(), secret.display());
     let listen =
         format!("listen: {{address: '127.0.0.1:0', proxy_protocol: true, tls: {{{files}}}}}");
     let gate = Gate::start(told().await, &listen).await;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(key.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(ours.believed(None)));
     let mut stream = connect(&gate).await;
     stream.write_all(b"PROXY TCP4 203.0.113.9 192.0.2.1 1 2\r\n").await.unwrap();
     let stream = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();

@@ -6,18 +6,16 @@ mod command;
 mod parse;
 mod reply;
 
+use crate::door::{Caller, Door};
+use crate::gateway::may_ask;
 use crate::shared::Shared;
-use crate::slow::PROBES;
+use axum::serve::Listener;
 use bytes::{Buf, BytesMut};
 use command::{Done, Session};
 use reply::Reply;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_behavior::address::canonical;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,70 +25,40 @@ const ROOM: usize = 512;
 const MORE_ROOM: usize = 16 << 10;
 /// Replies are written when they are so many bytes, or when no command is left.
 const BATCH: usize = 64 << 10;
-/// Most connections at once of those who may not ask.
-const STRANGERS: usize = 256;
 /// How long a client that is told to go may take to hear it.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Serves clients until told to stop; what each of them has sent is answered first.
 pub(crate) async fn serve(
     shared: Arc<Shared>,
-    listener: TcpListener,
-    patience: Duration,
+    mut door: Door,
     tasks: TaskTracker,
-    slots: Arc<Semaphore>,
     (stop, kill): (CancellationToken, CancellationToken),
 ) {
-    let strangers = Arc::new(Semaphore::new(STRANGERS));
     let mut id = 0;
     loop {
-        let next = async {
-            // Never closed.
-            let slot = Arc::clone(&slots).acquire_owned().await.ok();
-            (listener.accept().await, slot)
-        };
-        let (accepted, slot) = tokio::select! {
+        let (stream, caller) = tokio::select! {
             () = stop.cancelled() => return,
-            next = next => next,
+            accepted = door.accept() => accepted,
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                id += 1;
-                // Neither is worth a connection: without them it is slower, or dies later.
-                let _ = stream.set_nodelay(true);
-                let _ = PROBES.arm(&stream);
-                let peer = canonical(peer.ip());
-                let strange = if shared.trusts(peer) {
-                    None
-                } else {
-                    // Those who are going to be refused must not take all places.
-                    let Ok(place) = Arc::clone(&strangers).try_acquire_owned() else { continue };
-                    Some(place)
-                };
-                let connection = Connection::new(Arc::clone(&shared), stream, peer, id, patience);
-                let (stop, kill) = (stop.clone(), kill.clone());
-                tasks.spawn(async move {
-                    let _places = (slot, strange);
-                    tokio::select! {
-                        () = connection.serve(&stop) => {}
-                        () = kill.cancelled() => {}
-                    }
-                });
+        id += 1;
+        let patience = door.idle_timeout;
+        let connection = Connection::new(Arc::clone(&shared), stream, caller, id, patience);
+        let (stop, kill) = (stop.clone(), kill.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = connection.serve(&stop) => {}
+                () = kill.cancelled() => {}
             }
-            Err(e) => {
-                // Mostly: no file descriptors left. Give others time to close theirs.
-                tracing::warn!(error = %e, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
+        });
     }
 }
 
 /// One client, which may be quiet for as long as it likes.
-struct Connection {
+struct Connection<S> {
     shared: Arc<Shared>,
-    stream: TcpStream,
-    peer: IpAddr,
+    stream: S,
+    caller: Caller,
     session: Session,
     /// How long the client may take nothing of what is sent to it.
     patience: Duration,
@@ -99,16 +67,10 @@ struct Connection {
     out: Vec<u8>,
 }
 
-impl Connection {
-    fn new(
-        shared: Arc<Shared>,
-        stream: TcpStream,
-        peer: IpAddr,
-        id: i64,
-        patience: Duration,
-    ) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(shared: Arc<Shared>, stream: S, caller: Caller, id: i64, patience: Duration) -> Self {
         let (bytes, out) = (BytesMut::new(), Vec::new());
-        Self { shared, stream, peer, session: Session::new(id), patience, bytes, out }
+        Self { shared, stream, caller, session: Session::new(id), patience, bytes, out }
     }
 
     async fn serve(mut self, stop: &CancellationToken) {
@@ -141,7 +103,7 @@ impl Connection {
 
     /// Whether the peer may ask; tells one that may not, and sends it away.
     async fn admitted(&mut self) -> bool {
-        if self.shared.trusts(self.peer) {
+        if may_ask(&self.shared, self.caller) {
             return true;
         }
         let mut reply = Reply { resp3: self.session.resp3, out: &mut self.out };

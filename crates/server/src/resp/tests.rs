@@ -6,6 +6,7 @@ use crate::shared::Live;
 use proptest::prelude::*;
 use tidegate_engine::{Engine, Setup};
 use tidegate_limiter::Timestamp;
+use tokio::net::{TcpListener, TcpStream};
 
 fn shared() -> Arc<Shared> {
     let resolved = Resolved::defaults().unwrap();
@@ -159,8 +160,8 @@ async fn connected(peer: &str) -> (TcpStream, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
-    let (peer, patience) = (peer.parse().unwrap(), Duration::from_secs(60));
-    let connection = Connection::new(shared(), stream, peer, 1, patience);
+    let caller = Caller { addr: peer.parse().unwrap(), certified: false };
+    let connection = Connection::new(shared(), stream, caller, 1, Duration::from_secs(60));
     let stop = CancellationToken::new();
     (client, tokio::spawn(async move { connection.serve(&stop).await }))
 }

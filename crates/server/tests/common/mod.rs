@@ -14,6 +14,12 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tidegate_envoy::envoy::config::core::v3::socket_address::PortSpecifier;
+use tidegate_envoy::envoy::config::core::v3::{Address, SocketAddress, address};
+use tidegate_envoy::envoy::service::auth::v3::attribute_context::{
+    HttpRequest, Peer, Request as Asked,
+};
+use tidegate_envoy::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use tidegate_server::{Reloader, ServeError, Server, config};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -121,6 +127,22 @@ pub async fn grpc(more: &str, rest: &str) -> (Gate, tonic::transport::Channel) {
     let gate = Gate::start(nobody().await, &text).await;
     let channel = tonic::transport::Channel::from_shared(format!("http://{asked}")).unwrap();
     (gate, channel.connect().await.unwrap())
+}
+
+/// What Envoy asks about a request that came to it from this address.
+pub fn question(client: &str, http: HttpRequest) -> CheckRequest {
+    let socket = SocketAddress {
+        address: client.to_owned(),
+        port_specifier: Some(PortSpecifier::PortValue(1)),
+        ..SocketAddress::default()
+    };
+    let address = Address { address: Some(address::Address::SocketAddress(socket)) };
+    let attributes = AttributeContext {
+        source: Some(Peer { address: Some(address), ..Peer::default() }),
+        request: Some(Asked { http: Some(http), ..Asked::default() }),
+        ..AttributeContext::default()
+    };
+    CheckRequest { attributes: Some(attributes) }
 }
 
 /// A program, where `scripts/test` put it or where it is found otherwise.
