@@ -14,6 +14,7 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tidegate_envoy::envoy::config::core::v3::socket_address::PortSpecifier;
 use tidegate_envoy::envoy::config::core::v3::{Address, SocketAddress, address};
 use tidegate_envoy::envoy::service::auth::v3::attribute_context::{
@@ -171,9 +172,17 @@ impl Drop for Running {
     }
 }
 
-/// A port of loopback that nobody listens on just now.
+/// A port of loopback that nobody listens on, and that nobody else is going to be given: neither another
+/// test of this program nor, as those that the system chooses lie above, a client for its own end.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() * 97);
+        let port = 10_000 + (next % 22_000) as u16;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Serves a router on a port of its own.
