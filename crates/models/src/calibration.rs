@@ -361,7 +361,9 @@ mod tests {
     proptest! {
         #[test]
         fn maps_are_monotone_and_stay_in_range(
-            rows in prop::collection::vec((-9i8..9, any::<bool>(), 0.1f32..9.0), 1..300),
+            // From a bound that is a sum of powers of two: from others, as 0.1, proptest's sampler
+            // now and then oversteps and panics (its own assertion).
+            rows in prop::collection::vec((-9i8..9, any::<bool>(), 0.125f32..9.0), 1..300),
             probes in prop::collection::vec(any::<f32>(), 20),
         ) {
             let margins: Vec<f32> = rows.iter().map(|r| f32::from(r.0) / 3.0 + r.2 / 1e3).collect();
