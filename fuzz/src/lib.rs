@@ -1,7 +1,7 @@
 //! One function for each reader of outside bytes: what must hold of it, whatever the bytes are.
 //!
-//! Each is run by libFuzzer (`fuzz_targets/`) on nightly Rust, and by the tests below, on stable
-//! Rust, on the seeds in `seeds/` and on every seed cut short or with a byte changed.
+//! Each is run by libFuzzer (`fuzz_targets/`) on nightly Rust, and on stable Rust by a test of the
+//! main workspace (`crates/tidegate/tests/fuzz_seeds.rs`) that includes this file.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -82,7 +82,7 @@ fn sound(data: &[u8]) {
 }
 
 /// CRC-32 (ISO-HDLC), a bit at a time.
-fn crc32(bytes: &[u8]) -> u32 {
+pub fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 };
     !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
@@ -183,43 +183,4 @@ pub fn address(data: &[u8]) {
     let _ = jwt_claim(&text, "sub");
     let _ = jwt_claim(&format!("Bearer e30.{text}.x"), "sub");
     let _ = cookie(&text, "session");
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    /// Runs a body on each seed, on its beginnings, and on it with one byte changed.
-    fn seeds(target: &str, body: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
-        let mut count = 0;
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let seed = std::fs::read(entry.unwrap().path()).unwrap();
-            body(&seed);
-            let stride = (seed.len() / 48).max(1);
-            for at in (0..seed.len()).step_by(stride) {
-                body(&seed[..at]);
-                for wrong in [0, b'"', b'%', 0x7f, 0xff] {
-                    let mut other = seed.clone();
-                    other[at] = wrong;
-                    body(&other);
-                }
-            }
-            count += 1;
-        }
-        assert!(count > 0, "no seeds in {}", folder.display());
-    }
-
-    macro_rules! targets {
-        ($($target:ident)*) => {
-            $(#[test] fn $target() { seeds(stringify!($target), super::$target); })*
-        };
-    }
-
-    targets! { log_line log_format model_file config labels ticket path address }
-
-    #[test]
-    fn the_checksum_is_the_standard_one() {
-        assert_eq!(super::crc32(b"123456789"), 0xcbf4_3926);
-    }
 }
