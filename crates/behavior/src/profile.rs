@@ -132,6 +132,12 @@ impl Profile {
         Timestamp::from_secs(self.first_seconds as u64)
     }
 
+    /// Requests over the minute before `now`, decayed.
+    #[must_use]
+    pub fn per_minute(&self, now: Timestamp) -> f32 {
+        self.counts[1] * decay(now.since(self.last).as_secs_f32(), HORIZONS[1])
+    }
+
     /// Requests seen, saturating.
     #[must_use]
     pub const fn requests(&self) -> u32 {

@@ -6,6 +6,8 @@ use crate::client::Client;
 use crate::decision::{Action, Decision, RuleRef, Ticket};
 use crate::engine::Engine;
 use crate::guests::Guest;
+use crate::hand::{ByHand, Hand};
+use crate::journal::Seen;
 use crate::policy::{Listing, Mode};
 use crate::rules::Held;
 use crate::snapshot::{Identity, Snapshot};
@@ -29,6 +31,7 @@ impl Engine {
             self.watch.tick(now, &self.memory, || self.counters.totals());
         }
         let who = snapshot.identify(request, &self.keys);
+        let by_hand = self.hands.of(who.client, now);
         // What is kept of client and network comes from main memory: it is fetched in two steps
         // while the request is read and its groups are looked up.
         let networks = self.memory.networks();
@@ -39,7 +42,7 @@ impl Engine {
         near.into_iter().flatten().for_each(Near::fetch);
         let facts = self.memory.facts(request, target, snapshot.reputation(request));
         let around = self.memory.surroundings(&facts, who.client, who.network);
-        let (mut decision, note) = self.clients.with(who.client, now, |client| {
+        let (mut decision, note, seen) = self.clients.with(who.client, now, |client| {
             let idle = client.seen(&who, now);
             let note = self.memory.observe(&mut client.profile, &facts, &around);
             let features = extract(&client.profile, &facts, &around);
@@ -60,8 +63,12 @@ impl Engine {
                     self.oddities.look(client.standing.oddity, &features, requests, doubt);
             }
             let armed = self.armed(&snapshot, &facts, client);
+            let before = client.standing.action;
             let mut learned =
                 client.learned(&snapshot, request, score, (idle, suspicion), &who, armed);
+            if let Some(set) = &by_hand {
+                learned.by_hand(set, &snapshot, now);
+            }
             let guest =
                 client.guest(&self.houses, &snapshot, &self.memory, &facts, &around, who.client);
             let spared = guest.filter(|_| learned.punishes());
@@ -76,10 +83,18 @@ impl Engine {
             decision.anomaly = client.standing.oddity.score();
             decision.spared = apart;
             client.answered(&decision);
-            (decision, note)
+            let seen = Seen {
+                name: who.name,
+                before,
+                after: client.standing.action,
+                requests: client.profile.requests(),
+                denied: client.denied,
+            };
+            (decision, note, seen)
         });
         self.memory.note(now, note);
         self.counters.decided(&decision);
+        self.journal.take(&decision, seen);
         if !facts.route.settled && (decision.allowed || decision.shadow) {
             // Kept until the outcome says whether there is such a route.
             decision.ticket.pending = self.paths.put(request.method, request.path);
@@ -157,6 +172,19 @@ impl<'a> Learned<'a> {
     /// Whether the client has less than others for what it is thought to do.
     fn punishes(&self) -> bool {
         self.rule == RuleRef::Adaptive && matches!(self.action, Action::Throttle | Action::Block)
+    }
+
+    /// Goes by what an operator set for the client, unless a list names it.
+    fn by_hand(&mut self, set: &'a ByHand, snapshot: &'a Snapshot, now: Timestamp) {
+        if matches!(self.rule, RuleRef::AllowList | RuleRef::DenyList) {
+            return;
+        }
+        self.rule = RuleRef::Override;
+        (self.action, self.limit) = match &set.hand {
+            Hand::Block => (Action::Block, Limited::Closed(set.until.since(now))),
+            Hand::Limit(quota) => (Action::Allow, Limited::To(quota)),
+            Hand::Release => (Action::Allow, Limited::To(&snapshot.policy.adaptive.tiers.trusted)),
+        };
     }
 
     /// Goes by what is thought of a guest instead of its address; answers the guest's own debt.

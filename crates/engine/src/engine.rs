@@ -2,8 +2,10 @@
 
 use crate::advice::Advices;
 use crate::client::Client;
-use crate::decision::{Action, Decision, RuleRef, Ticket};
+use crate::decision::{Decision, RuleRef, Ticket};
 use crate::guests::Houses;
+use crate::hand::Hands;
+use crate::journal::Journal;
 use crate::oddity::Oddities;
 use crate::pending::{Paths, Permits};
 use crate::policy::Policy;
@@ -52,33 +54,12 @@ pub struct Engine {
     pub(crate) watch: Watch,
     pub(crate) oddities: Oddities,
     pub(crate) houses: Houses,
+    pub(crate) hands: Hands,
+    pub(crate) journal: Journal,
 }
 
 /// The model that comes with this version, trained on simulated traffic.
 const DEFAULT_MODEL: &[u8] = include_bytes!("../model/default.tgmd");
-
-/// A client as an operator sees it.
-#[derive(Clone, Debug)]
-pub struct ClientView {
-    /// Its address, or a hash of its credential.
-    pub name: String,
-    /// Smoothed risk, 0..1.
-    pub risk: f32,
-    /// The limit that applied last, requests a minute.
-    pub limit_per_min: f32,
-    /// What was decided last.
-    pub action: Action,
-    /// Requests let through.
-    pub allowed: u64,
-    /// Requests denied.
-    pub denied: u64,
-    /// How unlike other clients it is, 0..1; `None` before it was looked at.
-    pub anomaly: Option<f32>,
-    /// When it was last seen.
-    pub last_seen: Timestamp,
-    /// When it was first seen.
-    pub first_seen: Timestamp,
-}
 
 impl Engine {
     /// An engine that knows nothing of anybody yet.
@@ -97,6 +78,8 @@ impl Engine {
             advices: setup.advice_for.map(|fresh_for| Advices::new(setup.capacity, fresh_for)),
             watch: Watch::default(),
             houses: Houses::new(setup.capacity),
+            hands: Hands::default(),
+            journal: Journal::default(),
             oddities: Oddities::new(snapshot::seed(&keys)),
             keys,
         }
@@ -234,34 +217,9 @@ impl Engine {
         self.watch.hours()
     }
 
-    /// The clients seen last, latest first.
-    #[must_use]
-    pub fn clients(&self, most: usize) -> Vec<ClientView> {
-        let mut seen = Vec::new();
-        self.clients
-            .for_each(|key, client| seen.push((client.profile.last_seen(), view(key, client))));
-        seen.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
-        seen.truncate(most);
-        seen.into_iter().map(|(_, view)| view).collect()
-    }
-
     /// The template of a route.
     #[must_use]
     pub fn route_name(&self, route: u16) -> String {
         self.memory.routes.name(route)
-    }
-}
-
-fn view(key: Key, client: &Client) -> ClientView {
-    ClientView {
-        name: client.name(key).to_string(),
-        risk: client.standing.risk,
-        limit_per_min: client.limit_per_min,
-        action: client.standing.action,
-        allowed: client.allowed().into(),
-        denied: client.denied.into(),
-        anomaly: client.standing.oddity.score(),
-        last_seen: client.profile.last_seen(),
-        first_seen: client.profile.first_seen(),
     }
 }

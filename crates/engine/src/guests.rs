@@ -81,6 +81,11 @@ pub(crate) struct Guest {
 }
 
 impl Guests {
+    /// How many are told apart.
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     /// The guest with this fingerprint.
     pub(crate) fn find(&mut self, fingerprint: u64) -> Option<&mut Guest> {
         self.all.iter_mut().find(|guest| guest.fingerprint == fingerprint)

@@ -294,6 +294,12 @@ impl Standing {
         }
     }
 
+    /// Forgets what is held against the client, as an operator asks for; its good record stays.
+    pub(crate) fn pardon(&mut self) {
+        let good = self.good;
+        *self = Self { good, oddity: self.oddity, ..Self::default() };
+    }
+
     /// Seconds until the block ends; 0 when there is none.
     #[must_use]
     pub(crate) fn blocked_for(&self, now: Timestamp) -> u32 {

@@ -1,20 +1,22 @@
-//! The operator's own door: decisions and outcomes for a gateway, health, metrics, clients.
+//! The operator's own door: decisions and outcomes for a gateway, health, metrics, the console.
 //!
 //! Answers here carry risk, action and reasons, for they go to the operator's gateway and people.
-//! A gateway must not hand them on to its clients. Everything but the health checks needs the
-//! bearer token when one is set; without one the listener is on loopback.
+//! A gateway must not hand them on to its clients. Everything but the health checks and the pages
+//! themselves needs the bearer token when one is set; without one the listener is on loopback.
 
+use crate::access::{Tokens, authorize, guard};
 use crate::answer;
 use crate::background::distance;
-use crate::config::Token;
+use crate::config::Admin;
+use crate::console;
 use crate::identify::shape;
 use crate::shared::Shared;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{self, Next};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
@@ -24,65 +26,70 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use subtle::ConstantTimeEq;
 use tidegate_behavior::{Method, Outcome, Request as Record};
 use tidegate_engine::policy::OnError;
 use tidegate_engine::{Action, Ticket};
 use tidegate_limiter::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 /// Longest body of a call: a thousand outcomes fit many times over.
 const MOST_BYTES: usize = 1 << 20;
 
+/// What every call has at hand.
 #[derive(Clone)]
-struct Door {
-    shared: Arc<Shared>,
-    token: Option<Token>,
+pub(crate) struct Door {
+    pub shared: Arc<Shared>,
+    /// When the server started, seconds since the Unix epoch.
+    pub started: u64,
+    /// Cancelled when the server stops: what waits for events ends then.
+    pub closing: CancellationToken,
 }
 
 /// The routes of the admin listener.
-pub(crate) fn router(shared: Arc<Shared>, token: Option<Token>) -> Router {
-    let door = Door { shared, token };
+pub(crate) fn router(shared: Arc<Shared>, admin: &Admin, closing: CancellationToken) -> Router {
+    let door = Door { started: shared.now().as_secs(), shared, closing };
+    let tokens = Tokens::new(admin);
     Router::new()
         .route("/v1/check", post(check))
         .route("/v1/outcome", post(outcome))
-        .route("/v1/clients", get(clients))
+        .route("/v1/overview", get(console::overview))
+        .route("/v1/live", get(console::stream))
+        .route("/v1/clients", get(console::clients))
+        .route("/v1/clients/{client}", get(console::client).post(console::act_on_client))
+        .route("/v1/clients/{client}/explain", get(console::explain))
+        .route("/v1/clients/{client}/label", post(console::label))
+        .route("/v1/by-hand", get(console::by_hand))
+        .route("/v1/routes", get(console::routes))
+        .route("/v1/incidents", get(console::incidents))
+        .route("/v1/incidents/{id}", get(console::incident).post(console::act_on_incident))
+        .route("/v1/model", get(console::model))
+        .route("/v1/policy", get(console::policy))
+        .route("/v1/labels", get(console::label_list))
+        .route("/v1/labels.csv", get(console::label_file))
+        .route("/v1/audit", get(console::audit_log))
         .route("/v1/anomalies", get(anomalies))
         .route("/v1/background", get(background))
         .route("/v1/background/labels", post(labels))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
-        .route_layer(middleware::from_fn_with_state(door.clone(), authorize))
+        .route_layer(middleware::from_fn_with_state(tokens.clone(), authorize))
+        .merge(console::assets())
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .fallback(async || problem(StatusCode::NOT_FOUND, "There is no such endpoint."))
         .method_not_allowed_fallback(async || {
             problem(StatusCode::METHOD_NOT_ALLOWED, "The endpoint has another method.")
         })
+        .layer(middleware::from_fn_with_state(tokens, guard))
         .with_state(door)
 }
 
-fn problem(status: StatusCode, detail: &str) -> Response {
+pub(crate) fn problem(status: StatusCode, detail: &str) -> Response {
     answer::problem(status, detail).map(Body::new)
 }
 
-async fn authorize(State(door): State<Door>, request: Request, next: Next) -> Response {
-    if let Some(Token(token)) = &door.token {
-        let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = given.and_then(|value| value.split_once(' '));
-        let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let given = given.map_or("", |(_, token)| token.trim());
-        if !bool::from(given.as_bytes().ct_eq(token.as_bytes())) {
-            let mut response =
-                problem(StatusCode::UNAUTHORIZED, "Send the admin token as a bearer token.");
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return response;
-        }
-    }
-    next.run(request).await
-}
-
 /// Reads a JSON body; the error names the field.
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Box<Response>> {
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Box<Response>> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json).map_err(|e| {
         let field = e.path().to_string();
@@ -244,44 +251,6 @@ async fn outcome(State(door): State<Door>, body: Bytes) -> Response {
     json_answer(StatusCode::OK, &json!({ "learned": outcomes.len() }))
 }
 
-#[derive(Deserialize)]
-struct Most {
-    most: Option<usize>,
-}
-
-async fn clients(
-    State(door): State<Door>,
-    query: Result<Query<Most>, axum::extract::rejection::QueryRejection>,
-) -> Response {
-    let Ok(Query(Most { most })) = query else {
-        return problem(
-            StatusCode::BAD_REQUEST,
-            "Field `most`: write a whole number, like ?most=50.",
-        );
-    };
-    let most = most.unwrap_or(50).min(1000);
-    let engine = Arc::clone(&door.shared.engine);
-    // Walks the whole store: not on a thread that serves requests.
-    let views = tokio::task::spawn_blocking(move || engine.clients(most)).await.unwrap_or_default();
-    let views: Vec<_> = views
-        .iter()
-        .map(|view| {
-            json!({
-                "name": view.name,
-                "risk": view.risk,
-                "limit_per_min": Some(view.limit_per_min).filter(|limit| limit.is_finite()),
-                "action": view.action.name(),
-                "allowed": view.allowed,
-                "denied": view.denied,
-                "anomaly": view.anomaly,
-                "first_seen": view.first_seen.as_secs(),
-                "last_seen": view.last_seen.as_secs(),
-            })
-        })
-        .collect();
-    json_answer(StatusCode::OK, &views)
-}
-
 /// What is odd about the site, its routes and its clients, and what its rate should be.
 async fn anomalies(State(door): State<Door>) -> Response {
     let engine = &door.shared.engine;
@@ -412,6 +381,6 @@ async fn metrics(State(door): State<Door>) -> Response {
     }
 }
 
-fn json_answer<T: Serialize>(status: StatusCode, answer: &T) -> Response {
+pub(crate) fn json_answer<T: Serialize>(status: StatusCode, answer: &T) -> Response {
     (status, axum::Json(answer)).into_response()
 }

@@ -31,11 +31,13 @@
 //! | `api` | decisions for a gateway, health, metrics, clients |
 //! | `reload` | a new configuration while the server runs |
 
+mod access;
 mod answer;
 mod api;
 mod background;
 mod body;
 pub mod config;
+mod console;
 mod door;
 mod envoy;
 pub mod follow;

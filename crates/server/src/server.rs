@@ -3,6 +3,7 @@
 use crate::api;
 use crate::background::{Background, Role, Worker};
 use crate::config::{AccessLog, Listen, Resolved};
+use crate::console::{self, Console};
 use crate::door::{Caller, Door};
 use crate::gateway;
 use crate::grpc;
@@ -101,7 +102,9 @@ impl Server {
             .map(|(role, asked)| Background::new(role, asked, &engine))
             .collect::<Result<(Vec<_>, Vec<_>), _>>()?;
         let live = Live::new(&resolved, upstream);
-        let shared = Arc::new(Shared::new(engine, live, background));
+        let mut shared = Shared::new(engine, live, background);
+        shared.console = Console::new(resolved.admin.audit_log.clone());
+        let shared = Arc::new(shared);
         let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
         for listen in &resolved.listen {
             let protocols = if listen.http2 { HTTP_1_AND_2 } else { HTTP_1 };
@@ -266,10 +269,12 @@ impl Server {
             });
         }
         let watching = self.reloader.map(|it| tokio::spawn(reload::watch(it, stop.clone())));
-        let router = api::router(Arc::clone(&self.shared), self.resolved.admin.token);
+        let looking = tokio::spawn(console::follow(Arc::clone(&self.shared), stop.clone()));
+        let router = api::router(Arc::clone(&self.shared), &self.resolved.admin, stop.clone());
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let until = closed.clone().cancelled_owned();
         let mut admin = tokio::spawn(
-            axum::serve(self.admin, router).with_graceful_shutdown(until).into_future(),
+            axum::serve(self.admin, service).with_graceful_shutdown(until).into_future(),
         );
 
         let broken = tokio::select! {
@@ -286,7 +291,8 @@ impl Server {
             tasks.wait().await;
         }
         closed.cancel();
-        for task in asking.into_iter().chain(watching).chain([forecasting]).chain(reading) {
+        for task in asking.into_iter().chain(watching).chain([forecasting, looking]).chain(reading)
+        {
             let _ = task.await;
         }
         match broken {

@@ -3,7 +3,8 @@
 use crate::answer;
 use crate::background::Background;
 use crate::body::Body;
-use crate::config::Resolved;
+use crate::config::{self, Resolved};
+use crate::console::Console;
 use crate::identify::{Identity, Seen};
 use crate::metrics::Metrics;
 use crate::outlook::Outlook;
@@ -36,11 +37,18 @@ pub(crate) struct Live {
     pub identity: Identity,
     pub on_error: OnError,
     pub upstream: Option<Arc<Upstream>>,
+    /// The configuration in plain words.
+    pub words: Vec<String>,
 }
 
 impl Live {
     pub(crate) fn new(resolved: &Resolved, upstream: Option<Arc<Upstream>>) -> Self {
-        Self { identity: resolved.identity.clone(), on_error: resolved.on_error, upstream }
+        Self {
+            identity: resolved.identity.clone(),
+            on_error: resolved.on_error,
+            upstream,
+            words: config::check(resolved),
+        }
     }
 }
 
@@ -53,6 +61,8 @@ pub(crate) struct Shared {
     pub background: Vec<Arc<Background>>,
     /// What the site's rate should be; empty while too little was seen.
     pub outlook: ArcSwap<Outlook>,
+    /// What is kept for the operator's pages.
+    pub console: Console,
     clock: SystemClock,
 }
 
@@ -66,6 +76,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             background,
             outlook: ArcSwap::default(),
+            console: Console::new(None),
             clock: SystemClock::new(),
         }
     }
@@ -84,7 +95,9 @@ impl Shared {
     pub(crate) fn check(&self, request: &Request<'_>) -> Option<Decision> {
         let started = std::time::Instant::now();
         let decision = self.guard(|| self.engine.check(request));
-        self.metrics.decide_seconds.observe(started.elapsed().as_secs_f64());
+        let took = started.elapsed();
+        self.metrics.decide_seconds.observe(took.as_secs_f64());
+        self.console.decided_in(took);
         if let Some(decision) = &decision {
             self.background.iter().for_each(|model| model.offer(decision));
         }

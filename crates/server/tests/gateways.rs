@@ -407,8 +407,12 @@ async fn an_attack_is_stopped_and_a_bystander_is_not(kind: Kind) {
     site.reaches("tidegate_outcomes_total", asked + 31 + more).await;
     assert_eq!(site.metric("tidegate_access_log_lines_total{read=\"unreadable\"}").await, 0);
     let (_, clients) = site.gate().admin("GET", "/v1/clients", "").await;
-    let names: Vec<_> =
-        clients.as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = clients["clients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["name"].as_str().unwrap())
+        .collect();
     assert!(names.contains(&"127.0.2.1") && names.contains(&"127.0.3.1"), "{names:?}");
     site.stop().await;
 }
@@ -429,7 +433,8 @@ async fn refused_logins_tighten_the_limit(kind: Kind) {
     }
     let (_, clients) = site.gate().admin("GET", "/v1/clients", "").await;
     let find = |name: &str| {
-        let found = clients.as_array().unwrap().iter().find(|client| client["name"] == name);
+        let found =
+            clients["clients"].as_array().unwrap().iter().find(|client| client["name"] == name);
         found.unwrap().clone()
     };
     let (guesser, visitor) = (find("127.0.4.1"), find("127.0.5.1"));

@@ -268,7 +268,7 @@ async fn two_thousand_idle_connections_cost_little_and_others_are_served() {
     let gate = gate("").await;
     is_served(&gate).await;
     let mut sizes = vec![resident()];
-    for _ in 0..3 {
+    for _ in 0..5 {
         let mut idle = Vec::new();
         for n in 0..IDLE {
             let mut stream = TcpStream::connect(gate.grpc.unwrap()).await.unwrap();
@@ -285,9 +285,10 @@ async fn two_thousand_idle_connections_cost_little_and_others_are_served() {
         sizes.push(resident());
         drop(idle);
     }
-    // Both ends of them are in this process: the first wave may cost 64 KiB each, the others nothing.
+    // Both ends of them are in this process: the first wave may cost 64 KiB each. Of the next one the
+    // end of the first may still be under way on a busy machine; those after it cost nothing.
     assert!(sizes[1] < sizes[0] + IDLE * (64 << 10), "{sizes:?}");
-    assert!(sizes[3] < sizes[1] + (32 << 20), "{sizes:?}");
+    assert!(sizes[5] < sizes[3] + (32 << 20), "{sizes:?}");
     gate.stop().await;
 }
 

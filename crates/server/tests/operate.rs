@@ -57,7 +57,7 @@ async fn check_and_outcome() {
     assert_eq!(gate.admin("POST", "/v1/outcome", &batch.to_string()).await.1["learned"], 1);
     let (status, clients) = gate.admin("GET", "/v1/clients?most=5", "").await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(clients[0]["name"], "203.0.113.9");
+    assert_eq!(clients["clients"][0]["name"], "203.0.113.9");
     let (_, metrics) = gate.admin_text("GET", "/metrics", "", None).await;
     assert!(metrics.contains("tidegate_outcomes_total 2\n"), "{metrics}");
     gate.stop().await;

@@ -78,7 +78,7 @@ async fn the_header_names_the_peer_and_forwarded_fields_need_a_trusted_one() {
     }
     // The engine knows them by these addresses.
     let (_, clients) = gate.admin("GET", "/v1/clients", "").await;
-    let names: Vec<_> = clients.as_array().unwrap().iter().map(|c| &c["name"]).collect();
+    let names: Vec<_> = clients["clients"].as_array().unwrap().iter().map(|c| &c["name"]).collect();
     for name in ["203.0.113.9", "2001:db8::", "6.6.6.6", "127.0.0.1"] {
         assert!(names.iter().any(|known| *known == name), "{name} in {names:?}");
     }

@@ -134,7 +134,15 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
         }
     }
     let token = if resolved.admin.token.is_some() { "with a token" } else { "without a token" };
-    lines.push(format!("API, metrics and health on {} {token}.", resolved.admin.address));
+    let viewers =
+        if resolved.admin.viewer_token.is_some() { ", viewers have their own" } else { "" };
+    lines.push(format!(
+        "Console, API, metrics and health on {} {token}{viewers}.",
+        resolved.admin.address
+    ));
+    if let Some(path) = &resolved.admin.audit_log {
+        lines.push(format!("What operators do is written down in {}.", path.display()));
+    }
 }
 
 fn adaptive(resolved: &Resolved, lines: &mut Vec<String>) {

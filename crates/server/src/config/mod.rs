@@ -19,6 +19,7 @@ mod wire;
 pub use describe::check;
 pub use error::ConfigError;
 pub use resolve::Startup;
+pub(crate) use values::{duration, rate, show as show_duration};
 
 use crate::identify::Identity;
 use std::net::SocketAddr;
@@ -173,12 +174,16 @@ pub enum AccessLog {
 }
 
 /// The admin listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
     /// The address.
     pub address: SocketAddr,
     /// The bearer token that every call but the health checks needs.
     pub token: Option<Token>,
+    /// Another token, of those who may look and not act.
+    pub viewer_token: Option<Token>,
+    /// Where every action of an operator is written down, a line of JSON each.
+    pub audit_log: Option<PathBuf>,
 }
 
 /// A secret that neither prints nor compares in a time that depends on where it differs.

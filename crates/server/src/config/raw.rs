@@ -107,6 +107,12 @@ pub(super) struct Admin {
     pub token_file: Option<At<String>>,
     #[serde(default)]
     pub token_env: Option<At<String>>,
+    #[serde(default)]
+    pub viewer_token_file: Option<At<String>>,
+    #[serde(default)]
+    pub viewer_token_env: Option<At<String>>,
+    #[serde(default)]
+    pub audit_log: Option<At<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,9 +8,8 @@ use super::ratelimit::{Imported, import};
 use super::raw::{self, At, Raw};
 use super::rules::rules;
 use super::wire::{admin, gateway, listens, upstream};
-use super::{Gateway, Listen, Resolved, Token, addresses, values};
+use super::{Admin, Gateway, Listen, Resolved, addresses, values};
 use serde_saphyr::Location;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +22,7 @@ use tidegate_limiter::{KeyHasher, Quota};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Startup {
     pub(crate) listen: Vec<Listen>,
-    pub(crate) admin: Option<(SocketAddr, Option<Token>)>,
+    pub(crate) admin: Option<Admin>,
     pub(crate) gateway: Option<Gateway>,
     pub(crate) capacity: usize,
     /// Model and challenger as they were written.
@@ -172,7 +171,7 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
     policy.domains = domains;
     let startup = Startup {
         listen: listen.clone(),
-        admin: Some((admin.address, admin.token.clone())),
+        admin: Some(admin.clone()),
         gateway: gateway.clone(),
         capacity,
         models: [

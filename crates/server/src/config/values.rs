@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Reads a duration, to the millisecond: a whole or decimal number and one of `ms`, `s`, `m`,
 /// `h`, `d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let wrong = || format!("`{text}` is not a duration");
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
@@ -24,7 +24,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a rate: a whole number, a slash and a unit of time.
-pub(super) fn rate(text: &str) -> Result<(u32, Duration), String> {
+pub(crate) fn rate(text: &str) -> Result<(u32, Duration), String> {
     let text = text.trim();
     let wrong = || format!("`{text}` is not a rate");
     let (count, unit) = text.split_once('/').ok_or_else(wrong)?;
@@ -43,7 +43,7 @@ pub(super) fn rate(text: &str) -> Result<(u32, Duration), String> {
 }
 
 /// Writes a duration as [`duration`] reads it.
-pub(super) fn show(duration: Duration) -> String {
+pub(crate) fn show(duration: Duration) -> String {
     let millis = duration.as_millis();
     let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
     units

@@ -138,7 +138,12 @@ pub(super) fn admin(
     raw: Option<&At<raw::Admin>>,
 ) -> Result<Admin, ConfigError> {
     let Some(at) = raw else {
-        return Ok(Admin { address: SocketAddr::from(([127, 0, 0, 1], 9901)), token: None });
+        return Ok(Admin {
+            address: SocketAddr::from(([127, 0, 0, 1], 9901)),
+            token: None,
+            viewer_token: None,
+            audit_log: None,
+        });
     };
     let address = socket(source, &at.value.listen.value, at.value.listen.referenced)?;
     let token =
@@ -150,7 +155,26 @@ pub(super) fn admin(
             "add token_env or token_file, or listen on 127.0.0.1",
         ));
     }
-    Ok(Admin { address, token: token.map(Token) })
+    let viewer = at.value.viewer_token_env.as_ref().or(at.value.viewer_token_file.as_ref());
+    let viewer_token = secret_text(
+        source,
+        files,
+        at.value.viewer_token_env.as_ref(),
+        at.value.viewer_token_file.as_ref(),
+    )?;
+    if let (Some(place), Some(text)) = (viewer, &viewer_token) {
+        let problem = match &token {
+            None => "there is a token for viewers and none for operators: anybody could act",
+            Some(token) if token == text => "viewers and operators have the same token",
+            Some(_) => "",
+        };
+        if !problem.is_empty() {
+            let remedy = "add token_env or token_file with another secret";
+            return Err(source.error(place.referenced, problem, remedy));
+        }
+    }
+    let audit_log = at.value.audit_log.as_ref().map(|path| files.path(&path.value));
+    Ok(Admin { address, token: token.map(Token), viewer_token: viewer_token.map(Token), audit_log })
 }
 
 pub(super) fn gateway(
