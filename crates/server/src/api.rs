@@ -19,13 +19,14 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidegate_behavior::{Method, Outcome, Request as Record};
 use tidegate_engine::policy::OnError;
 use tidegate_engine::{Action, Ticket};
@@ -43,11 +44,29 @@ pub(crate) struct Door {
     pub started: u64,
     /// Cancelled when the server stops: what waits for events ends then.
     pub closing: CancellationToken,
+    /// The time that the last check named, and when it did so; `None` when it went by the clock.
+    named: Arc<Mutex<Option<(Timestamp, Instant)>>>,
+}
+
+impl Door {
+    /// When a request was made that somebody names no time for. Who told the times of requests, as a
+    /// replay does, goes on in the same time: outcomes by the clock would age all by the difference.
+    fn time(&self) -> Timestamp {
+        let named = *self.named.lock();
+        named.map_or_else(|| self.shared.now(), |(time, at)| time.plus(at.elapsed()))
+    }
+}
+
+/// A time in seconds since the Unix epoch, of this field.
+fn timestamp(seconds: f64, field: &str) -> Result<Timestamp, Box<Response>> {
+    Duration::try_from_secs_f64(seconds)
+        .map(|since| Timestamp::EPOCH.plus(since))
+        .map_err(|e| Box::new(problem(StatusCode::BAD_REQUEST, &format!("Field `{field}`: {e}"))))
 }
 
 /// The routes of the admin listener.
 pub(crate) fn router(shared: Arc<Shared>, admin: &Admin, closing: CancellationToken) -> Router {
-    let door = Door { started: shared.now().as_secs(), shared, closing };
+    let door = Door { started: shared.now().as_secs(), shared, closing, named: Arc::default() };
     let tokens = Tokens::new(admin);
     Router::new()
         .route("/v1/check", post(check))
@@ -149,12 +168,12 @@ async fn check(State(door): State<Door>, body: Bytes) -> Response {
         Ok(call) => call,
         Err(answer) => return *answer,
     };
-    let now = match call.time {
-        None => door.shared.now(),
-        Some(seconds) => match Duration::try_from_secs_f64(seconds) {
-            Ok(since) => Timestamp::EPOCH.plus(since),
-            Err(e) => return problem(StatusCode::BAD_REQUEST, &format!("Field `time`: {e}")),
-        },
+    let now = match call.time.map(|seconds| timestamp(seconds, "time")).transpose() {
+        Ok(named) => {
+            *door.named.lock() = named.map(|time| (time, Instant::now()));
+            named.unwrap_or_else(|| door.shared.now())
+        }
+        Err(answer) => return *answer,
     };
     if call.client_ip.is_none() && call.credential.is_none() {
         let detail = "Field `client_ip`: give it, or `credential`: one of them names the client.";
@@ -211,6 +230,8 @@ struct OutcomeCall {
     #[serde(default)]
     bytes: u64,
     duration_ms: Option<f64>,
+    /// Seconds since the Unix epoch; as the last check has it when left out.
+    time: Option<f64>,
 }
 
 async fn outcome(State(door): State<Door>, body: Bytes) -> Response {
@@ -221,7 +242,7 @@ async fn outcome(State(door): State<Door>, body: Bytes) -> Response {
             Err(answer) => return *answer,
         };
     // All are read before any is learned: a refused batch can be sent again whole.
-    let mut outcomes: Vec<(Ticket, Outcome)> = Vec::with_capacity(calls.len());
+    let mut outcomes: Vec<(Ticket, Outcome, Timestamp)> = Vec::with_capacity(calls.len());
     for (index, call) in calls.iter().enumerate() {
         let field = |name: &str| if batch { format!("[{index}].{name}") } else { name.to_owned() };
         let ticket = match call.ticket.parse() {
@@ -243,10 +264,14 @@ async fn outcome(State(door): State<Door>, body: Bytes) -> Response {
                 );
             }
         };
-        outcomes.push((ticket, Outcome { status: call.status, bytes: call.bytes, duration }));
+        let time = match call.time.map(|seconds| timestamp(seconds, &field("time"))).transpose() {
+            Ok(time) => time.unwrap_or_else(|| door.time()),
+            Err(answer) => return *answer,
+        };
+        outcomes.push((ticket, Outcome { status: call.status, bytes: call.bytes, duration }, time));
     }
-    for (ticket, outcome) in &outcomes {
-        door.shared.outcome(ticket, outcome);
+    for (ticket, outcome, time) in &outcomes {
+        door.shared.outcome_at(ticket, outcome, *time);
     }
     json_answer(StatusCode::OK, &json!({ "learned": outcomes.len() }))
 }

@@ -150,7 +150,12 @@ impl Shared {
 
     /// Takes in what became of a request that was passed on.
     pub(crate) fn outcome(&self, ticket: &Ticket, outcome: &Outcome) {
-        self.guard(|| self.engine.outcome(ticket, outcome, self.now()));
+        self.outcome_at(ticket, outcome, self.now());
+    }
+
+    /// The same at a time that somebody told.
+    pub(crate) fn outcome_at(&self, ticket: &Ticket, outcome: &Outcome, time: Timestamp) {
+        self.guard(|| self.engine.outcome(ticket, outcome, time));
     }
 
     /// Gives back what a request holds that was decided and not passed on.

@@ -29,6 +29,33 @@ async fn ask(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
+/// Who tells the times of requests, as a replay through the API does, need not tell those of outcomes.
+#[tokio::test]
+async fn outcomes_without_a_time_are_of_the_time_of_the_checks() {
+    let gate = Gate::start(hello().await, "").await;
+    let hour_ago = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let start = hour_ago.as_secs_f64() - 3600.0;
+    for n in 0..120u32 {
+        let call = json!({
+            "client_ip": format!("203.0.113.{}", n % 10), "path": "/",
+            "time": start + f64::from(n)
+        });
+        let (_, answer) = gate.admin("POST", "/v1/check", &call.to_string()).await;
+        let outcome = json!({"ticket": answer["ticket"], "status": 200});
+        assert_eq!(gate.admin("POST", "/v1/outcome", &outcome.to_string()).await.0, StatusCode::OK);
+    }
+    // Steady traffic is no rush: it would be if each outcome had aged the counts by an hour.
+    let (_, why) = gate.admin("GET", "/v1/clients/203.0.113.1/explain", "").await;
+    let features = why["contributions"].as_array().unwrap();
+    let surge = features.iter().find(|c| c["feature"] == "site_surge");
+    let surge = surge.map_or(0.0, |one| one["value"].as_f64().unwrap());
+    assert!(surge < 1.0, "{surge}");
+    let outcome = json!({"ticket": "00", "status": 200, "time": -1.0});
+    let (status, _) = gate.admin("POST", "/v1/outcome", &outcome.to_string()).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    gate.stop().await;
+}
+
 #[tokio::test]
 async fn check_and_outcome() {
     let gate = Gate::start(hello().await, "rules: [{name: two, limit: 2/min}]").await;
