@@ -44,7 +44,7 @@ export async function client(name) {
     facts.replaceChildren(el("dl", {}, rows.map(([term, words]) => [el("dt", {}, term), el("dd", {}, words)])));
     const steps = [...one.story].reverse().map((step) => el("li", { class: step.action }, when(step.time, false),
       `request ${count(step.requests)}: ${step.action}${step.allowed ? "" : step.shadow ? ", would be denied" : `, denied by ${step.rule}`}, risk ${step.risk.toFixed(2)}, ${limit(step.limit_per_min)} `, el("span", { class: "soft" }, step.route)));
-    story.replaceChildren(steps.length ? el("ul", { class: "story events" }, steps) : el("p", { class: "empty" }, "Nothing was worth keeping yet."));
+    story.replaceChildren(steps.length ? el("ul", { class: "story events", tabindex: "0", "aria-label": "Moments, latest first" }, steps) : el("p", { class: "empty" }, "Nothing was worth keeping yet."));
     side.replaceChildren(one.alike.length
       ? table("How alike, from 0 to 1", [{ head: "Client", cell: (row) => link(row.id, row.name) }, { head: "Alike", number: true, cell: (row) => row.alike.toFixed(2) }], one.alike)
       : el("p", { class: "empty" }, "Nobody who was held back lately is like it."));

@@ -37,7 +37,7 @@ export async function now() {
     flight: figure("requests in flight"),
   };
   const [traffic, risk, latency, outcomes] = ["traffic", "risk", "latency", "outcomes"].map((name) => el("div", { id: name }));
-  const events = el("ul", { class: "story events" });
+  const events = el("ul", { class: "story events", tabindex: "0", "aria-label": "Who was held back or let go, latest first" });
   const recent = [];
 
   const draw = () => {
