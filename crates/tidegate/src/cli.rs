@@ -28,6 +28,12 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Run the reverse proxy and the API that a configuration file describes.
     Serve(ServeArgs),
+    /// Show what a running limiter does, as it happens: rates, clients, incidents.
+    Top(TopArgs),
+    /// Write completions for a shell.
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder.
+    Manual(ManualArgs),
     /// Run the reverse proxy in front of one upstream, with the default policy.
     Proxy(ProxyArgs),
     /// Read configuration files, those of envoyproxy/ratelimit too, and say line by line what they will do.
@@ -56,6 +62,72 @@ pub(crate) enum Command {
     /// Anomalies and forecasts of time series such as a site's requests a minute.
     #[command(subcommand)]
     Series(SeriesCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TopArgs {
+    /// The limiter's admin address.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9901")]
+    pub(crate) url: String,
+    /// The file with the admin token, or a viewer's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// What clients are ordered by, largest first.
+    #[arg(long, value_enum, default_value_t = TopOrder::Risk)]
+    pub(crate) order: TopOrder,
+    /// Print how things are once, as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What clients are ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum TopOrder {
+    Risk,
+    Denied,
+    Requests,
+    PerMinute,
+    LastSeen,
+}
+
+impl TopOrder {
+    /// As the API has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Risk => "risk",
+            Self::Denied => "denied",
+            Self::Requests => "requests",
+            Self::PerMinute => "per_minute",
+            Self::LastSeen => "last_seen",
+        }
+    }
+
+    /// The order that a key chooses.
+    pub(crate) const fn of(letter: char) -> Option<Self> {
+        match letter {
+            'r' => Some(Self::Risk),
+            'd' => Some(Self::Denied),
+            'n' => Some(Self::Requests),
+            'm' => Some(Self::PerMinute),
+            'l' => Some(Self::LastSeen),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManualArgs {
+    /// The folder, which must be there.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
 }
 
 /// What is done with time series.

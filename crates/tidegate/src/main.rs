@@ -12,13 +12,16 @@ mod evaluate;
 mod explain;
 mod export;
 mod label;
+mod manual;
 mod models;
 mod prober;
 mod replay;
+mod screen;
 mod series;
 mod serve;
 mod simulate;
 mod study;
+mod top;
 mod train;
 mod watch;
 
@@ -36,6 +39,9 @@ fn main() -> miette::Result<()> {
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Proxy(args) => serve::proxy(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Manual(args) => manual::pages(&args),
         Command::CheckConfig(args) => serve::check_config(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Bench(args) => bench::run(&args),

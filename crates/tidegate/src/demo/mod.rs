@@ -17,7 +17,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use table::Screen;
+use table::Table;
 use tidegate_behavior::address::parse_network;
 use tidegate_lab::simulate::agents::Agents;
 use tidegate_lab::simulate::dice::Dice;
@@ -71,20 +71,20 @@ async fn play(args: &DemoArgs) -> miette::Result<()> {
         (length / 3).as_secs()
     );
     let start = Instant::now();
-    let mut screen = Screen::new();
-    let mut clock = interval(screen.pace());
+    let mut table = Table::new();
+    let mut clock = interval(table.pace());
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     clock.tick().await;
     loop {
         tokio::select! {
-            _ = clock.tick() => ended(screen.draw(&stage, &engine, (start.elapsed(), length))),
+            _ = clock.tick() => ended(table.draw(&stage, &engine, (start.elapsed(), length))),
             () = sleep_until(start + length) => break,
             () = &mut stop => break,
         }
     }
     actors.shutdown().await;
-    ended(screen.draw(&stage, &engine, (start.elapsed(), length)));
-    ended(screen.close());
+    ended(table.draw(&stage, &engine, (start.elapsed(), length)));
+    ended(table.close());
     println!("What everybody got in {} s:\n", start.elapsed().as_secs());
     print!("{}", report::summary(&stage.cast.seen(), stage.latency.medians()));
     // Nobody is left to be served: only the server's own end is waited for.

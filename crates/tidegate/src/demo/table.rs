@@ -3,34 +3,34 @@
 use super::cast::{Actor, Group};
 use super::report::{Totals, percent};
 use super::wire::Stage;
-use console::{Style, Term, truncate_str};
+use crate::screen::{Screen, style_of};
+use console::Style;
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegate_engine::{Action, ClientView, Engine};
+use tidegate_engine::{ClientView, Engine};
 
 /// Rows shown at most.
 const ROWS: usize = 18;
 /// Clients of one group shown at most.
 const EACH: usize = 5;
 
-/// Draws the table again and again: in place on a terminal, one below the other elsewhere.
-pub(super) struct Screen {
-    term: Term,
-    drawn: usize,
+/// The table, drawn again and again.
+pub(super) struct Table {
+    screen: Screen,
     last: (Instant, u64),
 }
 
-impl Screen {
+impl Table {
     pub(super) fn new() -> Self {
-        Self { term: Term::buffered_stdout(), drawn: 0, last: (Instant::now(), 0) }
+        Self { screen: Screen::new(), last: (Instant::now(), 0) }
     }
 
     /// How often to draw.
     pub(super) fn pace(&self) -> Duration {
-        if self.term.is_term() { Duration::from_millis(500) } else { Duration::from_secs(5) }
+        if self.screen.is_term() { Duration::from_millis(500) } else { Duration::from_secs(5) }
     }
 
     /// Draws what is now the case.
@@ -48,40 +48,17 @@ impl Screen {
         self.last = (Instant::now(), sent);
 
         let mut frame = headline(stage, &totals, rate, (now, end));
-        let (height, width) = match self.term.is_term() {
-            true => self.term.size_checked().unwrap_or((24, 80)),
-            false => (u16::MAX, 100),
-        };
-        let room = usize::from(height).saturating_sub(frame.len() + 2).min(ROWS);
+        let (height, _) = self.screen.size();
+        let room = height.saturating_sub(frame.len() + 2).min(ROWS);
         let names: HashMap<String, Arc<Actor>> =
             stage.cast.seen().into_iter().map(|actor| (actor.addr.to_string(), actor)).collect();
         frame.extend(rows(engine.clients(2000), &names).into_iter().take(room));
-        if self.term.is_term() {
-            self.term.hide_cursor()?;
-            self.term.move_cursor_up(self.drawn)?;
-        }
-        for line in &frame {
-            if self.term.is_term() {
-                self.term.clear_line()?;
-            }
-            writeln!(self.term, "{}", truncate_str(line, usize::from(width), ""))?;
-        }
-        if self.term.is_term() {
-            self.term.clear_to_end_of_screen()?;
-        } else {
-            writeln!(self.term)?;
-        }
-        self.drawn = frame.len();
-        self.term.flush()
+        self.screen.draw(&frame)
     }
 
     /// Gives the terminal back.
     pub(super) fn close(&self) -> io::Result<()> {
-        if self.term.is_term() {
-            self.term.show_cursor()?;
-            writeln!(&self.term)?;
-        }
-        self.term.flush()
+        self.screen.close()
     }
 }
 
@@ -140,12 +117,7 @@ fn row(group: Group, view: &ClientView) -> String {
     } else {
         "none".into()
     };
-    let action = match view.action {
-        Action::Block => Style::new().red().bold(),
-        Action::Throttle | Action::Degrade => Style::new().yellow(),
-        Action::Raise => Style::new().green(),
-        Action::Allow => Style::new(),
-    };
+    let action = style_of(view.action);
     let who = if group.abusive() { Style::new().red() } else { Style::new() };
     format!(
         "{:<15} {} {:>5.2} {:>9} {} {:>8} {:>8}",
