@@ -19,6 +19,7 @@
 //! | `quota` | Envoy, over gRPC: its rate limit quota service |
 //! | `process` | Envoy, over gRPC: its external processor |
 //! | `streamed` | Envoy, over gRPC: its access log |
+//! | `askers` | which Envoys ask about their requests, and which only log them |
 //! | `resp` | Redis clients that ask about keys of their own: `CL.THROTTLE` |
 //! | [`follow`] | a file that others write to, through rotation and truncation |
 //! | [`webhook`] | messages to a URL, with patience |
@@ -33,6 +34,7 @@
 
 mod answer;
 mod api;
+mod askers;
 mod background;
 mod body;
 pub mod config;
