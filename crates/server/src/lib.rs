@@ -30,6 +30,7 @@
 //! | `background` | models that are asked in the background: challengers and advisors |
 //! | `kserve` | a remote model, by the KServe v2 protocol |
 //! | `api` | decisions for a gateway, health, metrics, clients |
+//! | `fuzzing` | readers of bytes from outside, for the fuzz targets alone |
 //! | `reload` | a new configuration while the server runs |
 
 mod answer;
@@ -42,6 +43,8 @@ mod door;
 mod envoy;
 pub mod follow;
 mod forward;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod grpc;
 mod identify;
