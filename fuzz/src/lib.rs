@@ -21,7 +21,7 @@ use tidegate_lab::bootstrap::answers::Answers;
 use tidegate_lab::formats::{Format, Parser, detect};
 use tidegate_lab::replay::Labels;
 use tidegate_models::{Model, file};
-use tidegate_server::config;
+use tidegate_server::{config, fuzzing};
 
 /// The text up to the first line break, and what follows it.
 fn halves(data: &[u8]) -> (String, &[u8]) {
@@ -135,6 +135,44 @@ pub fn ticket(data: &[u8]) {
     if let Ok(ticket) = String::from_utf8_lossy(data).parse::<Ticket>() {
         assert_eq!(ticket.to_string().parse(), Ok(ticket));
     }
+}
+
+/// What a Redis client sends: the same commands in whatever pieces it comes, and again when they are
+/// written as arrays.
+pub fn resp(data: &[u8]) {
+    let whole = fuzzing::commands(data);
+    assert!(whole.1 <= data.len());
+    for cut in [data.len() / 3, data.len() / 2, data.len().saturating_sub(1)] {
+        let (mut all, mut at, mut wrong) = fuzzing::commands(&data[..cut]);
+        if !wrong {
+            let more = fuzzing::commands(&data[at..]);
+            all.extend(more.0);
+            (at, wrong) = (at + more.1, more.2);
+        }
+        assert_eq!((all, at, wrong), whole, "cut at {cut}");
+    }
+    for args in whole.0.iter().filter(|args| !args.is_empty()) {
+        let mut array = format!("*{}\r\n", args.len()).into_bytes();
+        for arg in args {
+            array.extend(format!("${}\r\n", arg.len()).bytes());
+            array.extend(arg);
+            array.extend(b"\r\n");
+        }
+        assert_eq!(fuzzing::commands(&array), (vec![args.clone()], array.len(), false));
+    }
+}
+
+/// A line of a gateway's access log: no report, or one that the plainest of lines says as well.
+pub fn report_line(data: &[u8]) {
+    let Some((ticket, outcome)) = fuzzing::report(data) else { return };
+    assert!((100..1000).contains(&outcome.status));
+    let mut plain = format!("{ticket} {} {}", outcome.status, outcome.bytes);
+    if let Some(duration) = outcome.duration {
+        plain += &format!(" {}", duration.as_secs_f64());
+    }
+    let Some((same, again)) = fuzzing::report(plain.as_bytes()) else { panic!("{plain}") };
+    assert_eq!((same, again.status, again.bytes), (ticket, outcome.status, outcome.bytes));
+    assert_eq!(again.duration.is_some(), outcome.duration.is_some(), "{plain}");
 }
 
 /// A request target on the first line, the pattern of a rule on the second.

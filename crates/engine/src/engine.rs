@@ -117,6 +117,13 @@ impl Engine {
         }
     }
 
+    /// Whether the client of a ticket is remembered. Of a ticket that somebody made up it is not, for
+    /// clients are named by keyed hashes.
+    #[must_use]
+    pub fn knows(&self, ticket: &Ticket) -> bool {
+        self.clients.read(ticket.client, |_| ()).is_some()
+    }
+
     /// Takes in what became of a request. Call it once for each request that was passed on.
     pub fn outcome(&self, ticket: &Ticket, outcome: &Outcome, now: Timestamp) {
         self.release(ticket);

@@ -6,6 +6,7 @@ use crate::shared::Shared;
 use crate::slow::{PROBES, Patient};
 use crate::tls::ServerTls;
 use axum::serve::IncomingStream;
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -17,14 +18,18 @@ use tidegate_behavior::address::canonical;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::PollSemaphore;
 
-/// Most connections at once of those whose addresses may not ask; more are closed. Whoever may ask
-/// must not find all places taken by those who are going to be refused.
+/// Most connections at once of those whose addresses may not ask, and at most half of all; more are
+/// closed. Whoever may ask must not find all places taken by those who are going to be refused.
+///
+/// Where a certificate is asked for, strangers are those who have not shown it yet. They can't be told
+/// from gateways that are about to: it is the oldest who is closed then, for a gateway takes a moment, and
+/// who keeps a place by being silent has had it longest.
 const STRANGERS: usize = 256;
 
 /// Who is at the other end of a connection to a door.
@@ -42,12 +47,15 @@ pub(crate) struct Door {
     tls: Option<Arc<ServerTls>>,
     /// Handshakes run beside each other and beside accepting; they end with the door.
     handshakes: JoinSet<Option<Connection>>,
+    /// Handshakes of strangers that a certificate may yet make known, the oldest first.
+    unproven: VecDeque<AbortHandle>,
     header_timeout: Duration,
     pub idle_timeout: Duration,
     slots: PollSemaphore,
     /// Held for the connection that comes next.
     slot: Option<OwnedSemaphorePermit>,
     strangers: Arc<Semaphore>,
+    most_strangers: usize,
     /// Runs after a connection could not be accepted.
     pause: Option<Pin<Box<Sleep>>>,
 }
@@ -59,16 +67,19 @@ impl Door {
         tls: Option<Arc<ServerTls>>,
         resolved: &Resolved,
     ) -> Self {
+        let most_strangers = STRANGERS.min(resolved.max_connections / 2).max(1);
         Self {
             shared,
             listener,
             tls,
             handshakes: JoinSet::new(),
+            unproven: VecDeque::new(),
             header_timeout: resolved.header_timeout,
             idle_timeout: resolved.idle_timeout,
             slots: PollSemaphore::new(Arc::new(Semaphore::new(resolved.max_connections))),
             slot: None,
-            strangers: Arc::new(Semaphore::new(STRANGERS)),
+            strangers: Arc::new(Semaphore::new(most_strangers)),
+            most_strangers,
             pause: None,
         }
     }
@@ -111,7 +122,9 @@ impl Door {
     /// Takes in a connection; returns it when no handshake comes first.
     fn take(&mut self, stream: TcpStream, addr: IpAddr) -> Option<Connection> {
         let mut strange = None;
-        if !self.shared.trusts(addr) {
+        let known = self.shared.trusts(addr);
+        let proves = self.tls.as_ref().is_some_and(|tls| tls.files.client_ca.is_some());
+        if !known && !proves {
             let Ok(place) = Arc::clone(&self.strangers).try_acquire_owned() else {
                 tracing::debug!(%addr, "a stranger is closed: there are many");
                 return None;
@@ -128,7 +141,7 @@ impl Door {
             return Some(Connection { io: Either::Left(stream), caller, slots });
         };
         let handshake = timeout(self.header_timeout, tls.acceptor().accept(stream));
-        self.handshakes.spawn(async move {
+        let handshake = self.handshakes.spawn(async move {
             match handshake.await {
                 Ok(Ok(stream)) => {
                     let certified = stream.get_ref().1.peer_certificates().is_some();
@@ -142,7 +155,24 @@ impl Door {
             }
             None
         });
+        if !known && proves {
+            self.bound(handshake);
+        }
         None
+    }
+
+    /// Keeps the handshakes of strangers few.
+    fn bound(&mut self, newest: AbortHandle) {
+        if self.unproven.len() >= self.most_strangers {
+            self.unproven.retain(|handshake| !handshake.is_finished());
+        }
+        if self.unproven.len() >= self.most_strangers
+            && let Some(oldest) = self.unproven.pop_front()
+        {
+            tracing::debug!("the oldest handshake of a stranger is ended: there are many");
+            oldest.abort();
+        }
+        self.unproven.push_back(newest);
     }
 }
 
@@ -217,32 +247,4 @@ impl AsyncWrite for Connection {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::shared::Live;
-    use tidegate_engine::Engine;
-
-    #[tokio::test]
-    async fn strangers_leave_room_for_those_who_may_ask() {
-        let resolved = Resolved::defaults().unwrap();
-        let engine = Arc::new(Engine::new(resolved.policy.clone(), Default::default()));
-        let shared = Arc::new(Shared::new(engine, Live::new(&resolved, None), Vec::new()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let sockets = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = sockets.local_addr().unwrap();
-        let mut door = Door::new(shared, listener, None, &resolved);
-        let mut take = async |addr: [u8; 4]| {
-            let (client, accepted) = tokio::join!(TcpStream::connect(address), sockets.accept());
-            client.unwrap();
-            door.take(accepted.unwrap().0, addr.into())
-        };
-        let mut held = Vec::new();
-        for _ in 0..STRANGERS {
-            held.push(take([192, 0, 2, 1]).await.expect("there is room"));
-        }
-        assert!(take([192, 0, 2, 2]).await.is_none());
-        assert!(take([127, 0, 0, 1]).await.is_some());
-        held.pop();
-        assert!(take([192, 0, 2, 2]).await.is_some());
-    }
-}
+mod tests;

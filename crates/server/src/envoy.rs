@@ -4,6 +4,7 @@
 //! goes upstream, where the access log finds it: the logger has to be told to send the field
 //! `x-tidegate-ticket`.
 
+use crate::askers::Askers;
 use crate::body::Body;
 use crate::gateway::{TICKET, answer};
 use crate::identify::Forwarded;
@@ -16,7 +17,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Collected};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tidegate_envoy::envoy::config::core::v3::{
     HeaderMap as EnvoyHeaders, HeaderValue as EnvoyHeader, HeaderValueOption,
@@ -38,15 +38,15 @@ pub(crate) struct Envoy {
     pub shared: Arc<Shared>,
     /// Streams of access logs end by this alone.
     pub stop: CancellationToken,
-    /// Whether Envoy asks about requests, so that its access log need not tell of them.
-    pub asked: Arc<AtomicBool>,
+    /// Who asks about requests, so that its access log need not tell of them.
+    pub askers: Arc<Askers>,
     /// Who enforces quotas itself.
     pub reporters: Arc<Reporters>,
 }
 
 impl Envoy {
     pub(crate) fn new(shared: Arc<Shared>, stop: CancellationToken) -> Self {
-        Self { shared, stop, asked: Arc::default(), reporters: Arc::default() }
+        Self { shared, stop, askers: Arc::default(), reporters: Arc::default() }
     }
 }
 
@@ -56,9 +56,6 @@ impl Authorization for Envoy {
         &self,
         request: Request<CheckRequest>,
     ) -> Result<Response<CheckResponse>, Status> {
-        if !self.asked.load(Ordering::Relaxed) {
-            self.asked.store(true, Ordering::Relaxed);
-        }
         let attributes = request.into_inner().attributes.unwrap_or_default();
         let source = attributes.source.unwrap_or_default();
         let client = address(source.address.as_ref());

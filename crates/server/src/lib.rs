@@ -19,6 +19,7 @@
 //! | `quota` | Envoy, over gRPC: its rate limit quota service |
 //! | `process` | Envoy, over gRPC: its external processor |
 //! | `streamed` | Envoy, over gRPC: its access log |
+//! | `askers` | which Envoys ask about their requests, and which only log them |
 //! | `resp` | Redis clients that ask about keys of their own: `CL.THROTTLE` |
 //! | [`follow`] | a file that others write to, through rotation and truncation |
 //! | [`webhook`] | messages to a URL, with patience |
@@ -29,11 +30,13 @@
 //! | `background` | models that are asked in the background: challengers and advisors |
 //! | `kserve` | a remote model, by the KServe v2 protocol |
 //! | `api` | decisions for a gateway, health, metrics, clients |
+//! | `fuzzing` | readers of bytes from outside, for the fuzz targets alone |
 //! | `reload` | a new configuration while the server runs |
 
 mod access;
 mod answer;
 mod api;
+mod askers;
 mod background;
 mod body;
 pub mod config;
@@ -42,6 +45,8 @@ mod door;
 mod envoy;
 pub mod follow;
 mod forward;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod grpc;
 mod identify;

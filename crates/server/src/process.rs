@@ -13,7 +13,6 @@ use http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::address::canonical;
 use tidegate_engine::Ticket;
@@ -40,7 +39,6 @@ impl ExternalProcessor for Envoy {
         &self,
         request: Request<Streaming<ProcessingRequest>>,
     ) -> Result<Response<Replies>, Status> {
-        self.asked.store(true, Ordering::Relaxed);
         let talk = Talk::new(Arc::clone(&self.shared));
         let stop = self.stop.clone();
         let parts = request.into_inner();

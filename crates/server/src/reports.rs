@@ -111,9 +111,14 @@ pub(crate) async fn listen(shared: Arc<Shared>, socket: UdpSocket, stop: Cancell
 
 /// Follows a file until told to stop; lines that stood in it before are passed over.
 pub(crate) async fn follow(shared: Arc<Shared>, path: PathBuf, stop: CancellationToken) {
-    let follower = Follower::at_end(path);
     let take = |look: &Look| look.lines.iter().for_each(|line| take(&shared, line));
-    if follow::follow(follower, &stop, take).await.is_err() {
+    let followed = async {
+        match follow::unless_stopped(&stop, move || Follower::at_end(path)).await? {
+            Some(follower) => follow::follow(follower, &stop, take).await,
+            None => Ok(()),
+        }
+    };
+    if followed.await.is_err() {
         tracing::error!("an access log can't be followed any more");
     }
 }

@@ -4,6 +4,7 @@
 //! Who enforces limits by the rate limit service alone tells models nothing but names. The stream then
 //! is what they learn clients from.
 
+use crate::door::Caller;
 use crate::envoy::{Envoy, duration};
 use crate::gateway::TICKET;
 use crate::identify::{Forwarded, Seen, X_FORWARDED_FOR};
@@ -11,7 +12,6 @@ use crate::shared::Shared;
 use http::header::{REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::address::canonical;
@@ -35,7 +35,13 @@ impl AccessLogService for Envoy {
         &self,
         request: Request<Streaming<StreamAccessLogsMessage>>,
     ) -> Result<Response<StreamAccessLogsResponse>, Status> {
+        let caller: Option<&Caller> = request.extensions().get();
+        let Some(from) = caller.map(|caller| caller.addr) else {
+            return Err(Status::internal("nobody knows where this stream comes from"));
+        };
         let mut stream = request.into_inner();
+        // Said by the first message alone.
+        let mut node = String::new();
         // A stream that is cut leaves what it has said.
         loop {
             let message = tokio::select! {
@@ -43,9 +49,12 @@ impl AccessLogService for Envoy {
                 message = stream.message() => message?,
             };
             let Some(message) = message else { break };
+            if let Some(named) = message.identifier.and_then(|identifier| identifier.node) {
+                node = named.id.chars().take(LONGEST_NODE).collect();
+            }
             if let Some(LogEntries::HttpLogs(logs)) = message.log_entries {
                 for entry in logs.log_entry {
-                    self.shared.metrics.report(self.take(entry));
+                    self.shared.metrics.report(self.take(entry, (from, &node)));
                 }
             }
         }
@@ -54,8 +63,8 @@ impl AccessLogService for Envoy {
 }
 
 impl Envoy {
-    /// Learns what an entry says; returns what that was.
-    fn take(&self, entry: HttpAccessLogEntry) -> &'static str {
+    /// Learns what an entry of somebody's log says; returns what that was.
+    fn take(&self, entry: HttpAccessLogEntry, (from, node): (IpAddr, &str)) -> &'static str {
         let request = entry.request.unwrap_or_default();
         let common = entry.common_properties.unwrap_or_default();
         let Some(response) = entry.response else { return "unreadable" };
@@ -75,15 +84,21 @@ impl Envoy {
                 "unanswered"
             }
         };
-        // Where nobody is asked a ticket is what a client made up.
-        let asked = self.asked.load(Ordering::Relaxed);
-        match request.request_headers.get(TICKET.as_str()).filter(|_| asked) {
-            Some(ticket) => match ticket.parse() {
-                Ok(ticket) => learn(&ticket, "learned"),
-                Err(_) => "unreadable",
-            },
-            // Envoy asks about requests: this one was denied, or nobody was to be asked.
-            None if asked => "without_ticket",
+        let ticket = request.request_headers.get(TICKET.as_str()).map(|text| text.parse());
+        let now = self.shared.now();
+        // Where nobody is asked a ticket is what a client made up, or of a gateway before.
+        if let Some(Ok(ticket)) = &ticket
+            && self.askers.any(now)
+            && self.shared.engine.knows(ticket)
+        {
+            self.askers.showed(from, node, now);
+        }
+        let asks = self.askers.asks(from, node, now);
+        match ticket.filter(|_| asks) {
+            Some(Ok(ticket)) => learn(&ticket, "learned"),
+            Some(Err(_)) => "unreadable",
+            // This Envoy asks about requests: the one was denied, or nobody was to be asked.
+            None if asks => "without_ticket",
             None => match observe(&self.shared, &common, &request) {
                 Some(ticket) => learn(&ticket, "observed"),
                 None => "unreadable",
@@ -134,6 +149,9 @@ fn observe(
     let time = if now.since(time) > OLDEST { now } else { time };
     Some(shared.check(&seen.request(time))?.ticket)
 }
+
+/// The longest name of a node, in characters; of a longer one this is the name.
+const LONGEST_NODE: usize = 256;
 
 /// What claims to be older came from another clock.
 const OLDEST: Duration = Duration::from_secs(600);

@@ -3,21 +3,26 @@
 
 mod common;
 
-use common::{grpc, question};
-use tidegate_envoy::envoy::config::core::v3::{HeaderMap, HeaderValue};
+use common::{Gate, grpc, question};
+use hyper_util::client::legacy::connect::HttpConnector;
+use tidegate_envoy::envoy::config::core::v3::address::Address as AnyAddress;
+use tidegate_envoy::envoy::config::core::v3::{
+    Address, HeaderMap, HeaderValue, Node, SocketAddress,
+};
 use tidegate_envoy::envoy::data::accesslog::v3::{
-    HttpAccessLogEntry, HttpRequestProperties, HttpResponseProperties,
+    AccessLogCommon, HttpAccessLogEntry, HttpRequestProperties, HttpResponseProperties,
 };
 use tidegate_envoy::envoy::service::accesslog::v3::StreamAccessLogsMessage;
 use tidegate_envoy::envoy::service::accesslog::v3::access_log_service_client::AccessLogServiceClient;
 use tidegate_envoy::envoy::service::accesslog::v3::stream_access_logs_message::{
-    HttpAccessLogEntries, LogEntries,
+    HttpAccessLogEntries, Identifier, LogEntries,
 };
 use tidegate_envoy::envoy::service::auth::v3::attribute_context::HttpRequest;
 use tidegate_envoy::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use tidegate_envoy::envoy::service::auth::v3::check_response::HttpResponse;
 use tidegate_envoy::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use tonic::Code;
+use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
@@ -142,5 +147,81 @@ async fn what_a_stream_tells_is_learned_and_the_rest_counted() {
         assert!(text.lines().any(|l| l == line), "{line} not in {text}");
     }
     assert!(text.contains("tidegate_outcomes_total 1\n"));
+    gate.stop().await;
+}
+
+/// A connection to the gRPC door from this address of loopback.
+async fn from(gate_at: &str, address: [u8; 4]) -> Channel {
+    let mut connector = HttpConnector::new();
+    connector.set_local_address(Some(address.into()));
+    let endpoint = Channel::from_shared(gate_at.to_owned()).unwrap();
+    endpoint.connect_with_connector(connector).await.unwrap()
+}
+
+/// Streams the log of a node: each of its requests is of another client, and has a ticket or none.
+async fn logs(channel: &Channel, node: &str, tickets: &[Option<&str>]) {
+    let entry = |(n, ticket): (usize, &Option<&str>)| {
+        let fields = ticket.map(|ticket| ("x-tidegate-ticket".to_owned(), ticket.to_owned()));
+        let socket =
+            SocketAddress { address: format!("203.0.113.{n}"), ..SocketAddress::default() };
+        let client = Address { address: Some(AnyAddress::SocketAddress(socket)) };
+        HttpAccessLogEntry {
+            common_properties: Some(AccessLogCommon {
+                downstream_remote_address: Some(client),
+                ..AccessLogCommon::default()
+            }),
+            request: Some(HttpRequestProperties {
+                request_headers: fields.into_iter().collect(),
+                path: "/".into(),
+                ..HttpRequestProperties::default()
+            }),
+            response: Some(HttpResponseProperties {
+                response_code: Some(200),
+                ..HttpResponseProperties::default()
+            }),
+            ..HttpAccessLogEntry::default()
+        }
+    };
+    let log_entry = tickets.iter().enumerate().map(entry).collect();
+    let node = Some(Node { id: node.into(), ..Node::default() });
+    let message = StreamAccessLogsMessage {
+        identifier: Some(Identifier { node, ..Identifier::default() }),
+        log_entries: Some(LogEntries::HttpLogs(HttpAccessLogEntries { log_entry })),
+    };
+    let mut streams = AccessLogServiceClient::new(channel.clone());
+    streams.stream_access_logs(futures_util::stream::iter([message])).await.unwrap();
+}
+
+/// How many lines of logs were read so.
+async fn lines(gate: &Gate, read: &str) -> u64 {
+    let (_, text) = gate.admin_text("GET", "/metrics", "", None).await;
+    let name = format!("tidegate_access_log_lines_total{{read=\"{read}\"}} ");
+    let count = text.lines().find_map(|line| line.strip_prefix(&name));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn an_envoy_that_asks_silences_no_other_one() {
+    let (gate, first) = grpc("", "").await;
+    let url = format!("http://{}", gate.grpc.unwrap());
+    let second = from(&url, [127, 0, 0, 2]).await;
+    let mut asks = AuthorizationClient::new(first.clone());
+    let answer = asks.check(question("203.0.113.9", get("/"))).await.unwrap().into_inner();
+    let ticket = ticket(&answer).unwrap();
+    // Of an address that asks: what has no ticket was not to be asked about.
+    logs(&first, "edge", &[None]).await;
+    assert_eq!((lines(&gate, "without_ticket").await, lines(&gate, "observed").await), (1, 0));
+    // Another address does not ask, and a ticket that nobody gave out changes nothing.
+    let made_up = "0".repeat(66);
+    logs(&second, "inner", &[None, Some(&made_up), None]).await;
+    assert_eq!((lines(&gate, "learned").await, lines(&gate, "observed").await), (0, 3));
+    // Two behind one address, as soon as one of them has a ticket.
+    logs(&first, "edge", &[Some(&ticket), None]).await;
+    logs(&first, "inner", &[None]).await;
+    assert_eq!((lines(&gate, "learned").await, lines(&gate, "observed").await), (1, 4));
+    assert_eq!(lines(&gate, "without_ticket").await, 2);
+    // Who asks by one address and streams from another.
+    logs(&second, "edge", &[Some(&ticket), None]).await;
+    assert_eq!((lines(&gate, "learned").await, lines(&gate, "observed").await), (2, 4));
     gate.stop().await;
 }

@@ -458,7 +458,7 @@ pub(crate) enum ListFormat {
     Ipset,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct WatchArgs {
     /// The access log. It is followed through rotation and truncation, and waited for if it is not
     /// there yet.
@@ -480,7 +480,8 @@ pub(crate) struct WatchArgs {
     /// How the list is written.
     #[arg(long, value_name = "FORMAT", default_value = "nginx", requires = "deny_list")]
     pub(crate) deny_format: ListFormat,
-    /// Run this by `sh -c` after each change of the list, such as 'nginx -s reload'.
+    /// Run this by `sh -c` after each change of the list, such as 'nginx -s reload'; when it fails it is
+    /// tried again.
     #[arg(long, value_name = "COMMAND", requires = "deny_list")]
     pub(crate) run: Option<String>,
     /// Post each change of what is done about a client to this URL, as JSON; failed ones are tried

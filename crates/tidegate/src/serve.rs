@@ -39,7 +39,7 @@ fn run(resolved: Resolved, file: Option<PathBuf>) -> miette::Result<()> {
         .build()
         .into_diagnostic()
         .wrap_err("cannot start the runtime")?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let mode = resolved.policy.mode;
         let stop = stop_signal().into_diagnostic()?;
         let server = Server::bind(resolved, file).await.into_diagnostic()?;
@@ -52,7 +52,10 @@ fn run(resolved: Resolved, file: Option<PathBuf>) -> miette::Result<()> {
             "admin and API listen"
         );
         server.run(stop).await.into_diagnostic()
-    })
+    });
+    // A thread may wait for ever for a log that is a pipe, or on a disk that is gone.
+    runtime.shutdown_background();
+    served
 }
 
 /// Logs go to standard error: text for a terminal, JSON for a collector. `RUST_LOG` filters them.

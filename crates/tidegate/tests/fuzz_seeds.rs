@@ -35,7 +35,7 @@ macro_rules! targets {
     };
 }
 
-targets! { log_line log_format model_file config labels ticket path address }
+targets! { log_line log_format model_file config labels ticket path address resp report_line }
 
 #[test]
 fn the_checksum_is_the_standard_one() {

@@ -94,7 +94,15 @@ impl Watch {
     fn stop(mut self) -> String {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success());
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "it does not stop");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert!(status.success());
         self.until("the last word", || self.said("stopped"));
         self.err.lock().unwrap().join("\n")
     }
@@ -264,6 +272,37 @@ async fn a_scan_is_listed_while_it_is_blocked_and_a_bystander_never() {
         assert!(said.contains(text), "{text} is not in {said}");
     }
     assert!(said.contains("\"unreadable\":1"), "{said}");
+}
+
+#[test]
+fn a_pipe_is_followed_and_a_silent_one_keeps_nobody() {
+    for from_start in [false, true] {
+        let (folder, log, config) = folder("10m", "");
+        assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+        let list = folder.path().join("deny.txt");
+        let list_arg = list.display().to_string();
+        let mut args = vec!["--config", &config, "--deny-list", &list_arg];
+        args.extend(["--deny-format", "plain"]);
+        args.extend(from_start.then_some("--from-start"));
+        // Nobody has it open yet.
+        let watch = Watch::start(&log, &args);
+        watch.until("an empty list", || list.exists() || from_start);
+        let mut pipe = File::options().write(true).open(&log).unwrap();
+        pipe.write_all(lines(people(30, 0)).as_bytes()).unwrap();
+        pipe.write_all(lines(scan("203.0.113.66", 0)).as_bytes()).unwrap();
+        watch.until("the scanner", || read(&list) == "203.0.113.66\n");
+        // Open, and nothing comes any more.
+        watch.stop();
+        drop(pipe);
+    }
+    // One that nobody opens at all.
+    let (folder, log, config) = folder("10m", "");
+    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    let list = folder.path().join("deny.txt");
+    let watch =
+        Watch::start(&log, &["--config", &config, "--deny-list", &list.display().to_string()]);
+    watch.until("an empty list", || list.exists());
+    watch.stop();
 }
 
 #[test]

@@ -54,6 +54,21 @@ pub(crate) async fn serve(
     }
 }
 
+/// The whole commands of these bytes, how many of them they take, and whether what follows can't be one.
+pub(crate) fn commands(bytes: &[u8]) -> (Vec<Vec<Vec<u8>>>, usize, bool) {
+    let (mut all, mut at) = (Vec::new(), 0);
+    loop {
+        match parse::parse(bytes.get(at..).unwrap_or_default()) {
+            Ok(Some((args, used))) => {
+                all.push(args.iter().map(|arg| arg.to_vec()).collect());
+                at += used;
+            }
+            Ok(None) => return (all, at, false),
+            Err(_) => return (all, at, true),
+        }
+    }
+}
+
 /// One client, which may be quiet for as long as it likes.
 struct Connection<S> {
     shared: Arc<Shared>,

@@ -1,6 +1,6 @@
 //! Whom something is done about: a bounded list of clients, and the changes worth telling.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -67,21 +67,39 @@ impl Subject {
 /// A change of what is done about a client.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Change {
-    time: String,
+    #[serde(serialize_with = "text")]
+    time: Timestamp,
     client: String,
     action: &'static str,
     risk: f32,
     /// When a block ends if nothing more is seen of the client.
-    until: Option<String>,
+    #[serde(serialize_with = "text_if_any")]
+    until: Option<Timestamp>,
     reasons: Vec<String>,
+}
+
+impl Change {
+    /// The same with its times as this has them.
+    pub(super) fn told(&self, has: impl Fn(Timestamp) -> Timestamp) -> Self {
+        Self { time: has(self.time), until: self.until.map(has), ..self.clone() }
+    }
+}
+
+fn text<S: Serializer>(time: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(&rfc3339(*time))
+}
+
+fn text_if_any<S: Serializer>(time: &Option<Timestamp>, out: S) -> Result<S::Ok, S::Error> {
+    time.map(rfc3339).serialize(out)
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let client = crate::replay::shown(&self.client);
-        write!(f, "{} {client} {} risk {:.2}", self.time, self.action, self.risk)?;
-        if let Some(until) = &self.until {
-            write!(f, " until {until}")?;
+        let time = rfc3339(self.time);
+        write!(f, "{time} {client} {} risk {:.2}", self.action, self.risk)?;
+        if let Some(until) = self.until {
+            write!(f, " until {}", rfc3339(until))?;
         }
         if !self.reasons.is_empty() {
             write!(f, ": {}", self.reasons.join("; "))?;
@@ -107,7 +125,7 @@ struct Known {
 
 impl Known {
     fn change(&self) -> Change {
-        let until = (self.action == Action::Block).then(|| rfc3339(self.until));
+        let until = (self.action == Action::Block).then_some(self.until);
         self.turned(self.since, self.action, until, self.reasons.clone())
     }
 
@@ -115,11 +133,11 @@ impl Known {
         &self,
         time: Timestamp,
         action: Action,
-        until: Option<String>,
+        until: Option<Timestamp>,
         reasons: Vec<String>,
     ) -> Change {
         let (client, action) = (self.subject.name.clone(), action.name());
-        Change { time: rfc3339(time), client, action, risk: self.risk, until, reasons }
+        Change { time, client, action, risk: self.risk, until, reasons }
     }
 }
 

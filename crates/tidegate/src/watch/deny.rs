@@ -5,12 +5,17 @@ use crate::cli::ListFormat;
 use miette::{IntoDiagnostic, WrapErr};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io;
+use std::fs::{File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use tidegate_limiter::Timestamp;
 
 /// The longest timeout that ipset knows, in seconds.
 const LONGEST: u64 = 2_147_483;
+
+/// Who may read a list that nobody has made before.
+const MODE: u32 = 0o644;
 
 /// A file of addresses.
 pub(super) struct DenyList {
@@ -66,12 +71,35 @@ impl DenyList {
         }
     }
 
-    /// Whoever reads the file finds the old one or the new one, and never half of either.
+    /// Whoever reads the file finds the old one or the new one, and never half of either. The new one has
+    /// the mode of the old, and the owner if that is permitted.
     fn replace(&self, text: &str) -> io::Result<()> {
-        let mut new = self.path.clone().into_os_string();
-        new.push(".new");
-        std::fs::write(&new, text)?;
-        std::fs::rename(&new, &self.path)
+        let folder = self.path.parent().filter(|folder| *folder != Path::new(""));
+        // A name that nobody can have put anything under; with another ending than the list's, for there
+        // are programs that read every file of a folder.
+        let mut new = tempfile::Builder::new()
+            .prefix(".tidegate-")
+            .suffix(".new")
+            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        new.write_all(text.as_bytes())?;
+        let mode = match std::fs::metadata(&self.path) {
+            Ok(old) => {
+                give(new.as_file(), old.uid(), old.gid());
+                old.mode() & 0o777
+            }
+            Err(_) => MODE,
+        };
+        // After the owner, for whom a change of it may take rights away.
+        new.as_file().set_permissions(Permissions::from_mode(mode))?;
+        new.persist(&self.path)?;
+        Ok(())
+    }
+}
+
+/// Gives a file to the owner and the group of another, or to the group alone, as far as is permitted.
+fn give(file: &File, owner: u32, group: u32) {
+    if fchown(file, Some(owner), Some(group)).is_err() {
+        let _ = fchown(file, None, Some(group));
     }
 }
 
@@ -99,4 +127,46 @@ fn text(format: ListFormat, listed: &BTreeMap<Network, Timestamp>, now: Timestam
         };
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn write(path: &Path) {
+        let mut list = DenyList::new(path, ListFormat::Plain);
+        assert!(list.publish(BTreeMap::new(), Timestamp::EPOCH).unwrap());
+    }
+
+    #[test]
+    fn a_list_keeps_the_mode_and_the_owner_of_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deny.conf");
+        write(&path);
+        let of_list = || std::fs::metadata(&path).unwrap();
+        assert_eq!(of_list().mode() & 0o7777, MODE);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        // Whoever runs this may give files away, or not.
+        let _ = fchown(File::open(&path).unwrap(), Some(4321), Some(1234));
+        let before = of_list();
+        write(&path);
+        let after = of_list();
+        assert_ne!(before.ino(), after.ino());
+        assert_eq!((before.mode(), before.uid()), (after.mode(), after.uid()));
+        assert_eq!(before.gid(), after.gid());
+    }
+
+    #[test]
+    fn what_others_put_beside_the_list_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("deny.conf"), folder.path().join("other"));
+        std::fs::write(&other, "mine").unwrap();
+        symlink(&other, folder.path().join("deny.conf.new")).unwrap();
+        write(&path);
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "mine");
+        assert!(!path.is_symlink());
+        // Nothing is left of the way there.
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
 }

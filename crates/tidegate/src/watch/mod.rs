@@ -5,6 +5,7 @@ mod clients;
 mod command;
 mod deny;
 mod reader;
+mod time;
 
 use crate::cli::WatchArgs;
 use clients::{Change, Clients, Subject};
@@ -17,9 +18,10 @@ use tidegate_engine::{Engine, Mode, Setup};
 use tidegate_lab::formats::Record;
 use tidegate_lab::replay::request;
 use tidegate_limiter::{Clock as _, SystemClock, Timestamp};
-use tidegate_server::follow::{Follower, Look, follow};
+use tidegate_server::follow::{Follower, Look, follow, unless_stopped};
 use tidegate_server::webhook::Webhook;
 use tidegate_server::{Resolved, config, stop_signal};
+use time::Time;
 use tokio_util::sync::CancellationToken;
 
 /// How often what is due is done: blocks end, and the list is written anew if it changed.
@@ -32,7 +34,10 @@ pub(crate) fn run(args: &WatchArgs) -> miette::Result<()> {
         .build()
         .into_diagnostic()
         .wrap_err("cannot start the runtime")?;
-    runtime.block_on(watch(args))
+    let watched = runtime.block_on(watch(args));
+    // A thread may wait for ever for a log that is a pipe, or on a disk that is gone.
+    runtime.shutdown_background();
+    watched
 }
 
 async fn watch(args: &WatchArgs) -> miette::Result<()> {
@@ -43,19 +48,10 @@ async fn watch(args: &WatchArgs) -> miette::Result<()> {
         signal.await;
         told.cancel();
     });
-    if args.file.as_os_str() == "-" || args.file.is_dir() {
-        let name = args.file.display();
-        return Err(miette!("`{name}` can't be followed: name the file that the server writes"));
-    }
-    // Before the file is looked at for the first time: what is written from now on counts.
-    let follower = match args.from_start {
-        true => Follower::at_start(args.file.clone()),
-        false => Follower::at_end(args.file.clone()),
-    };
-    if !args.file.exists() {
-        tracing::warn!(file = %args.file.display(), "the log is not there yet; it is waited for");
-    }
-    let mut watcher = Watcher::new(args)?;
+    let args = args.clone();
+    let begun = unless_stopped(&stop, move || begin(&args));
+    let Some(begun) = begun.await.into_diagnostic()? else { return Ok(()) };
+    let (follower, mut watcher) = begun?;
     let mut failure = None;
     let followed = follow(follower, &stop, |look| {
         if let Err(error) = watcher.take(look) {
@@ -68,6 +64,23 @@ async fn watch(args: &WatchArgs) -> miette::Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
+/// Finds the place in the log, and makes everything that stands behind it.
+fn begin(args: &WatchArgs) -> miette::Result<(Follower, Watcher)> {
+    if args.file.as_os_str() == "-" || args.file.is_dir() {
+        let name = args.file.display();
+        return Err(miette!("`{name}` can't be followed: name the file that the server writes"));
+    }
+    // Before the file is looked at for the first time: what is written from now on counts.
+    let follower = match args.from_start {
+        true => Follower::at_start(args.file.clone()),
+        false => Follower::at_end(args.file.clone()),
+    };
+    if !args.file.exists() {
+        tracing::warn!(file = %args.file.display(), "the log is not there yet; it is waited for");
+    }
+    Ok((follower, Watcher::new(args)?))
+}
+
 /// Everything between the log and those who are told.
 struct Watcher {
     reader: Reader,
@@ -78,8 +91,7 @@ struct Watcher {
     deny: Option<DenyList>,
     hook: Option<Hook>,
     webhook: Option<Webhook>,
-    /// The time of the latest line, which never runs backwards.
-    time: Timestamp,
+    time: Time,
     /// When what is due was done last.
     beat: Timestamp,
     /// Whether what stood in the log at the start is still being read.
@@ -116,7 +128,7 @@ impl Watcher {
             deny,
             hook: args.run.as_deref().map(Hook::new),
             webhook,
-            time: Timestamp::EPOCH,
+            time: Time::default(),
             beat: Timestamp::EPOCH,
             past: args.from_start,
         })
@@ -125,13 +137,13 @@ impl Watcher {
     /// Takes in what one look at the log found. Fails where there is no use in going on.
     fn take(&mut self, look: &Look) -> miette::Result<()> {
         // Read anew each time: the machine may have slept, or its clock been set.
-        let now = SystemClock::new().now();
+        self.clock(SystemClock::new().now());
+        let now = self.time.now;
         let Self { reader, engine, clients, time, .. } = self;
         let mut changes = Vec::new();
         reader.each(&look.lines, |record| {
-            // A line from the future would stop all that drains and heals until then.
-            *time = record.time.min(now).max(*time);
-            changes.extend(decide(engine, clients, record, *time, now));
+            time.line(record.time);
+            changes.extend(decide(engine, clients, record, time));
         })?;
         if self.past {
             if !look.at_end {
@@ -143,8 +155,7 @@ impl Watcher {
             changes = self.clients.all();
         }
         changes.iter().for_each(|change| self.tell(change));
-        // A clock that was set back must not stop what is due.
-        if now < self.beat || now.since(self.beat) >= BEAT {
+        if now.since(self.beat) >= BEAT {
             self.beat = now;
             let over = self.clients.end(now);
             over.iter().for_each(|change| self.tell(change));
@@ -154,7 +165,15 @@ impl Watcher {
         Ok(())
     }
 
+    fn clock(&mut self, clock: Timestamp) {
+        let back = self.time.clock(clock);
+        if back >= BEAT {
+            tracing::warn!(seconds = back.as_secs(), "the clock was set back; decisions go on");
+        }
+    }
+
     fn tell(&self, change: &Change) {
+        let change = &change.told(|time| self.time.told(time));
         println!("{change}");
         if let Some(webhook) = &self.webhook {
             // Text and numbers alone: nothing in it can fail to be written.
@@ -202,19 +221,18 @@ fn decide(
     engine: &Engine,
     clients: &mut Clients,
     record: &Record<'_>,
-    time: Timestamp,
-    now: Timestamp,
+    time: &Time,
 ) -> Option<Change> {
     let mut request = request(record);
-    request.time = time;
+    request.time = time.engine;
     let decision = engine.check(&request);
     if !decision.denies() {
         match &record.outcome {
-            Some(outcome) => engine.outcome(&decision.ticket, outcome, time),
+            Some(outcome) => engine.outcome(&decision.ticket, outcome, time.engine),
             None => engine.release(&decision.ticket),
         }
     }
-    clients.heard(&decision, now, || {
+    clients.heard(&decision, time.now, || {
         let subject = Subject::of(record, &decision, &engine.policy().identity);
         (subject, engine.reasons(&decision))
     })

@@ -40,7 +40,8 @@ impl Reader {
         };
         if args.format != "auto" {
             reader.choose(&[])?;
-        } else if log.exists() {
+        } else if log.is_file() {
+            // What was read of a pipe here would be lost.
             let cannot = "cannot read the log";
             let mut lines = Lines::open([log]).into_diagnostic().wrap_err(cannot)?;
             let sample = lines.sample(SAMPLE).into_diagnostic().wrap_err(cannot)?;
