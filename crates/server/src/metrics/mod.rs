@@ -1,65 +1,158 @@
-//! What Prometheus reads: counts of the engine and of the wire, every label from a fixed set.
+//! What Prometheus reads: counts of the engine, of the wire and of the process, every label from a
+//! bounded set. `docs/metrics.md` is made from what this writes.
+
+mod background;
+mod engine;
+mod process;
+#[cfg(test)]
+mod tests;
 
 use crate::background::Background;
+use crate::config::{Asked, Origin, Where};
 use crate::outlook::Verdict;
 use http::StatusCode;
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
-use tidegate_engine::domains::Counts;
-use tidegate_engine::{Action, Engine, WATCHED};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tidegate_behavior::schema::SCHEMA_VERSION;
+use tidegate_engine::Engine;
+use tidegate_models::{AnyModel, Model, file};
 
-type Labels = [(&'static str, &'static str); 1];
+/// Counts by one label, whose values are all there from the start: what appears only when it first
+/// happens has no rise that Prometheus could see.
+type Counts = Family<[(&'static str, &'static str); 1], Counter>;
+type Infos<const N: usize> = Family<[(&'static str, String); N], Gauge>;
+
+const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "429", "5xx"];
+const UPSTREAM_FAILURES: [&str; 4] = ["connect", "timeout", "broken", "client"];
+const RELOADS: [&str; 2] = ["accepted", "refused"];
+const LINES: [&str; 5] = ["learned", "observed", "unanswered", "without_ticket", "unreadable"];
+const COMMANDS: [&str; 4] = ["allowed", "limited", "other", "refused"];
+const REFUSALS: [&str; 5] = ["missing", "malformed", "ended", "late", "untrusted"];
+const VERDICTS: [&str; 3] = ["within", "above", "below"];
 
 /// The metrics of one server.
 pub(crate) struct Metrics {
     registry: Registry,
-    responses: Family<Labels, Counter>,
-    upstream_failures: Family<Labels, Counter>,
-    reloads: Family<Labels, Counter>,
-    forecasts: Family<Labels, Counter>,
-    reports: Family<Labels, Counter>,
-    commands: Family<Labels, Counter>,
-    refused: Family<Labels, Counter>,
+    responses: Counts,
+    upstream_failures: Counts,
+    upstream_seconds: Histogram,
+    reloads: Counts,
+    reloaded: Gauge,
+    config_time: Gauge,
+    forecasts: Counts,
+    reports: Counts,
+    commands: Counts,
+    refused: Counts,
+    models: Infos<5>,
     pub connections: Gauge,
     pub connections_full: Counter,
     pub in_flight: Gauge,
     pub engine_failures: Counter,
     pub decide_seconds: Histogram,
-    pub config_time: Gauge,
+}
+
+/// A model as the metrics name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Info {
+    /// The family of models that it is of.
+    pub kind: &'static str,
+    /// Its file or address, or `built-in`.
+    pub name: String,
+    /// The checksum of its file; empty when it is elsewhere.
+    pub checksum: String,
+}
+
+impl Info {
+    /// The model that comes with this version.
+    pub(crate) fn built_in(model: &AnyModel) -> Self {
+        let checksum = hexadecimal(file::checksum(Engine::default_model_file()));
+        Self { kind: model.kind(), name: "built-in".to_owned(), checksum }
+    }
+
+    /// A model that is asked in the background.
+    pub(crate) fn of_asked(asked: &Asked) -> Self {
+        let kind = match &asked.model {
+            Where::File(model) => model.kind(),
+            Where::Kserve(_) => "kserve",
+        };
+        Self::of(kind, asked.origin.clone())
+    }
+
+    /// A model that a configuration names.
+    pub(crate) fn of(kind: &'static str, origin: Origin) -> Self {
+        let checksum = origin.checksum.map_or_else(String::new, hexadecimal);
+        Self { kind, name: origin.name, checksum }
+    }
+}
+
+fn hexadecimal(checksum: u32) -> String {
+    format!("{checksum:08x}")
+}
+
+fn unix_seconds() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn counts(label: &'static str, values: &[&'static str]) -> Counts {
+    let family = Counts::default();
+    for value in values {
+        drop(family.get_or_create(&[(label, value)]));
+    }
+    family
 }
 
 impl Metrics {
     pub(crate) fn new(engine: Arc<Engine>, background: Vec<Arc<Background>>) -> Self {
         let metrics = Self {
-            registry: Registry::with_prefix("tidegate"),
-            responses: Family::default(),
-            upstream_failures: Family::default(),
-            reloads: Family::default(),
-            forecasts: Family::default(),
-            reports: Family::default(),
-            commands: Family::default(),
-            refused: Family::default(),
+            registry: Registry::default(),
+            responses: counts("class", &CLASSES),
+            upstream_failures: counts("kind", &UPSTREAM_FAILURES),
+            // From half a millisecond to a minute, which is how long an upstream may take by default.
+            upstream_seconds: Histogram::new(exponential_buckets(0.0005, 2.0, 18)),
+            reloads: counts("result", &RELOADS),
+            reloaded: Gauge::default(),
+            config_time: Gauge::default(),
+            forecasts: counts("verdict", &VERDICTS),
+            reports: counts("read", &LINES),
+            commands: counts("answer", &COMMANDS),
+            refused: counts("reason", &REFUSALS),
+            models: Infos::default(),
             connections: Gauge::default(),
             connections_full: Counter::default(),
             in_flight: Gauge::default(),
             engine_failures: Counter::default(),
             decide_seconds: Histogram::new(exponential_buckets(250e-9, 2.0, 14)),
-            config_time: Gauge::default(),
         };
+        // A server that runs has read its configuration.
+        metrics.reloaded.set(1);
+        metrics.config_time.set(unix_seconds());
         metrics.registered(engine, background)
     }
 
     fn registered(mut self, engine: Arc<Engine>, background: Vec<Arc<Background>>) -> Self {
-        let registry = &mut self.registry;
+        let registry = self.registry.sub_registry_with_prefix("tidegate");
+        let build = Infos::<3>::default();
+        build
+            .get_or_create(&[
+                ("version", env!("CARGO_PKG_VERSION").to_owned()),
+                ("os", std::env::consts::OS.to_owned()),
+                ("arch", std::env::consts::ARCH.to_owned()),
+            ])
+            .set(1);
+        registry.register("build_info", "Which Tidegate this is; always 1", build);
+        registry.register(
+            "model_info",
+            "Which models are in use, and what for; always 1",
+            self.models.clone(),
+        );
         registry.register(
             "responses",
             "Responses of the proxy by class of status",
@@ -67,10 +160,25 @@ impl Metrics {
         );
         registry.register(
             "upstream_failures",
-            "Requests that the upstream did not answer",
+            "Requests that the upstream did not answer, or whose client broke them off",
             self.upstream_failures.clone(),
         );
+        registry.register(
+            "upstream_response_seconds",
+            "Time until the head of the upstream's response was there",
+            self.upstream_seconds.clone(),
+        );
         registry.register("config_reloads", "Reloads of the configuration", self.reloads.clone());
+        registry.register(
+            "config_last_reload_successful",
+            "Whether the last reload of the configuration was accepted: 1, or 0 when it was refused",
+            self.reloaded.clone(),
+        );
+        registry.register(
+            "config_loaded_timestamp_seconds",
+            "When the configuration in force was loaded, in seconds since 1970",
+            self.config_time.clone(),
+        );
         registry.register(
             "access_log_lines",
             "Lines of the gateways' access logs, by what was read",
@@ -85,11 +193,6 @@ impl Metrics {
             "forecast_hours",
             "Hours by how the site's requests compare with their forecast",
             self.forecasts.clone(),
-        );
-        registry.register(
-            "config_loaded_timestamp_seconds",
-            "When the configuration in force was loaded",
-            self.config_time.clone(),
         );
         registry.register("connections", "Connections open to the proxy", self.connections.clone());
         registry.register(
@@ -113,9 +216,23 @@ impl Metrics {
             "Time to decide a request",
             self.decide_seconds.clone(),
         );
-        registry.register_collector(Box::new(EngineStats(engine)));
-        registry.register_collector(Box::new(BackgroundStats(background)));
+        registry.register_collector(Box::new(engine::EngineStats(engine)));
+        registry.register_collector(Box::new(background::BackgroundStats(background)));
+        // Under the names that every process has.
+        self.registry.register_collector(Box::new(process::Process));
         self
+    }
+
+    /// Names a model that is in use, and what for: `in_line`, `advisor` or `challenger`.
+    pub(crate) fn model(&self, role: &'static str, model: Info) {
+        let labels = [
+            ("role", role.to_owned()),
+            ("kind", model.kind.to_owned()),
+            ("name", model.name),
+            ("schema", SCHEMA_VERSION.to_string()),
+            ("checksum", model.checksum),
+        ];
+        self.models.get_or_create(&labels).set(1);
     }
 
     /// Counts a response of the proxy.
@@ -136,10 +253,19 @@ impl Metrics {
         self.upstream_failures.get_or_create(&[("kind", kind)]).inc();
     }
 
+    /// Counts a request that the upstream answered after so long.
+    pub(crate) fn upstream_answer(&self, after: Duration) {
+        self.upstream_seconds.observe(after.as_secs_f64());
+    }
+
     /// Counts a reload.
     pub(crate) fn reload(&self, accepted: bool) {
         let result = if accepted { "accepted" } else { "refused" };
         self.reloads.get_or_create(&[("result", result)]).inc();
+        self.reloaded.set(accepted.into());
+        if accepted {
+            self.config_time.set(unix_seconds());
+        }
     }
 
     /// Counts a line of a gateway's access log.
@@ -172,166 +298,5 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
-    }
-}
-
-/// Reads the engine's own counts when asked.
-struct EngineStats(Arc<Engine>);
-
-impl fmt::Debug for EngineStats {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EngineStats")
-    }
-}
-
-impl Collector for EngineStats {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let stats = self.0.stats();
-        for (name, help, count) in [
-            ("denied", "Requests that enforcement denies", stats.denied),
-            ("shadow_denied", "Denied requests that shadow mode let pass", stats.shadow_denied),
-            ("unscored", "Requests decided without a model", stats.unscored),
-            ("advised", "Requests decided by the word of a model in the background", stats.advised),
-            ("outcomes", "Outcomes learned", stats.outcomes),
-            ("odd_clients", "Times that a client was found unlike all others", stats.odd_clients),
-            ("clients_evicted", "Clients forgotten for want of room", stats.evicted),
-        ] {
-            let counter = ConstCounter::new(count);
-            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
-        }
-        for (name, help, size) in [
-            ("clients", "Clients tracked", stats.clients),
-            ("clients_capacity", "Most clients tracked at once", stats.capacity),
-            (
-                "penalties_kept",
-                "Penalties kept of clients that were forgotten",
-                stats.penalties_kept,
-            ),
-            ("routes", "Routes told apart", stats.routes),
-        ] {
-            let gauge = ConstGauge::new(i64::try_from(size).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
-        }
-        let mut decided = encoder.encode_descriptor(
-            "decisions",
-            "Requests decided, by action",
-            None,
-            MetricType::Counter,
-        )?;
-        for (action, count) in Action::ALL.iter().zip(stats.decided) {
-            ConstCounter::new(count)
-                .encode(decided.encode_family(&[("action", action.name())])?)?;
-        }
-        let domains = &self.0.policy().domains;
-        if !domains.is_empty() {
-            let mut hits = encoder.encode_descriptor(
-                "descriptor_hits",
-                "Hits on limits by descriptor, by what came of them",
-                None,
-                MetricType::Counter,
-            )?;
-            for (path, counts) in domains.counts() {
-                for (kind, count) in Counts::NAMES.into_iter().zip(counts) {
-                    let labels = [("limit", path.as_str()), ("kind", kind)];
-                    ConstCounter::new(count).encode(hits.encode_family(&labels)?)?;
-                }
-            }
-        }
-        let mut anomalies = encoder.encode_descriptor(
-            "anomalies",
-            "Anomalies of the site and its routes, by series and direction",
-            None,
-            MetricType::Counter,
-        )?;
-        for (series, counts) in WATCHED.iter().zip(stats.anomalies) {
-            for (direction, count) in ["rise", "drop"].iter().zip(counts) {
-                let labels = [("series", *series), ("direction", *direction)];
-                ConstCounter::new(count).encode(anomalies.encode_family(&labels)?)?;
-            }
-        }
-        if let Some(anomaly) = stats.anomaly {
-            let gauge = ConstGauge::new(f64::from(anomaly));
-            let help = "How anomalous the site is, 0 to 1";
-            gauge.encode(encoder.encode_descriptor("anomaly", help, None, MetricType::Gauge)?)?;
-        }
-        let mut risk = encoder.encode_descriptor(
-            "risk",
-            "Requests decided, by tenth of the client's risk",
-            None,
-            MetricType::Counter,
-        )?;
-        for (tenth, count) in stats.risk_histogram.iter().enumerate() {
-            ConstCounter::new(*count)
-                .encode(risk.encode_family(&[("tenth", tenth.to_string())])?)?;
-        }
-        Ok(())
-    }
-}
-
-/// Reads what models in the background have seen when asked.
-struct BackgroundStats(Vec<Arc<Background>>);
-
-impl fmt::Debug for BackgroundStats {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BackgroundStats")
-    }
-}
-
-impl Collector for BackgroundStats {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let mut family = |name: &str, help: &str, rows: &[(Vec<(&str, String)>, u64)]| {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for (labels, count) in rows {
-                let labels: Vec<(&str, &str)> =
-                    labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                ConstCounter::new(*count).encode(family.encode_family(&labels.as_slice())?)?;
-            }
-            Ok::<(), fmt::Error>(())
-        };
-        let (mut requests, mut failures, mut actions, mut scores) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for model in &self.0 {
-            let role = || ("role", model.role.name().to_owned());
-            let tally = model.trial.tally();
-            let (offered, dropped) = model.inbox.counts();
-            for (state, count) in [
-                ("offered", offered),
-                ("dropped", dropped),
-                ("compared", tally.compared),
-                ("unanswered", tally.unanswered),
-            ] {
-                requests.push((vec![role(), ("state", state.to_owned())], count));
-            }
-            for (kind, count) in model.failures() {
-                failures.push((vec![role(), ("kind", kind.to_owned())], count));
-            }
-            for (decided, row) in ["passed", "limited"].iter().zip(tally.actions) {
-                for (asked, count) in ["passed", "limited"].iter().zip(row) {
-                    let labels = [("decided", *decided), ("model", *asked)];
-                    let labels = labels.map(|(name, value)| (name, value.to_owned()));
-                    actions.push(([vec![role()], labels.to_vec()].concat(), count));
-                }
-            }
-            for (whose, tenths) in
-                [("decided", tally.champion_scores), ("model", tally.challenger_scores)]
-            {
-                for (tenth, count) in tenths.iter().enumerate() {
-                    let labels =
-                        vec![role(), ("whose", whose.into()), ("tenth", tenth.to_string())];
-                    scores.push((labels, *count));
-                }
-            }
-        }
-        family("background_requests", "Requests told to a model in the background", &requests)?;
-        family("background_failures", "Calls of such a model without an answer", &failures)?;
-        family(
-            "background_actions",
-            "Requests by what is done about the client and what the model would do",
-            &actions,
-        )?;
-        family("background_scores", "Requests by tenth of the score of either", &scores)
     }
 }
