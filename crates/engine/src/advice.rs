@@ -38,6 +38,11 @@ impl Advices {
         Self { store: Store::new(capacity), fresh_for }
     }
 
+    /// What is kept, for its size.
+    pub(crate) const fn store(&self) -> &Store<Advice> {
+        &self.store
+    }
+
     /// Takes in a score of a request made at `about`. An older one than is known already, or none
     /// in 0..1, changes nothing.
     pub(crate) fn take(&self, client: Key, score: f32, about: Timestamp) {

@@ -27,8 +27,10 @@ impl Engine {
     pub fn check(&self, request: &Request<'_>) -> Decision {
         let now = request.time;
         let snapshot = self.current.load();
-        if snapshot.policy.adaptive.enabled {
-            self.watch.tick(now, &self.memory, || self.counters.totals());
+        if snapshot.policy.adaptive.enabled
+            && self.watch.tick(now, &self.memory, || self.counters.totals())
+        {
+            self.drift.tick(now, || self.counters.risk());
         }
         let who = snapshot.identify(request, &self.keys);
         let by_hand = self.hands.of(who.client, now);
@@ -93,8 +95,9 @@ impl Engine {
             (decision, note, seen)
         });
         self.memory.note(now, note);
-        self.counters.decided(&decision);
         self.journal.take(&decision, seen);
+        let slot = snapshot.slot(decision.rule);
+        self.counters.decided(&decision, slot, snapshot.policy.mode);
         if !facts.route.settled && (decision.allowed || decision.shadow) {
             // Kept until the outcome says whether there is such a route.
             decision.ticket.pending = self.paths.put(request.method, request.path);
@@ -401,7 +404,7 @@ mod tests {
         let tree = vec![split, Node::Leaf(-4.0), Node::Leaf(4.0)];
         let model = AnyModel::Trees(Trees::new(0.0, &[tree], Calibration::default()).unwrap());
         let keys = KeyHasher::new(1, 2);
-        Snapshot::new(Arc::default(), Some(Arc::new(model)), &keys)
+        Snapshot::new(Arc::default(), Some(Arc::new(model)), &keys, Vec::new())
     }
 
     #[test]

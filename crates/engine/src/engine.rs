@@ -3,22 +3,23 @@
 use crate::advice::Advices;
 use crate::client::Client;
 use crate::decision::{Decision, RuleRef, Ticket};
+use crate::drift::Drift;
 use crate::guests::Houses;
 use crate::hand::Hands;
 use crate::journal::Journal;
 use crate::oddity::Oddities;
 use crate::pending::{Paths, Permits};
-use crate::policy::Policy;
+use crate::policy::{Mode, Policy};
 use crate::rules::RuleState;
 use crate::snapshot::{self, Snapshot};
-use crate::stats::{Counters, Stats};
+use crate::stats::{Answered, Counters, Stats, StoreSize};
 use crate::watch::{Alarm, Hours, Watch};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::memory::Memory;
-use tidegate_limiter::{Key, KeyHasher, Store, Timestamp};
+use tidegate_limiter::{Entry, Key, KeyHasher, Store, Timestamp};
 use tidegate_models::{AnyModel, Model, ModelError, words};
 
 /// What an engine is made of beside its policy.
@@ -50,6 +51,7 @@ pub struct Engine {
     pub(crate) paths: Paths,
     pub(crate) permits: Permits,
     pub(crate) counters: Counters,
+    pub(crate) drift: Drift,
     pub(crate) advices: Option<Advices>,
     pub(crate) watch: Watch,
     pub(crate) oddities: Oddities,
@@ -67,14 +69,17 @@ impl Engine {
     pub fn new(policy: Policy, setup: Setup) -> Self {
         let keys = KeyHasher::new(setup.secret[0], setup.secret[1]);
         let model = setup.model.map(Arc::new);
+        let counters = Counters::default();
+        let slots = counters.slots(&policy.rules);
         Self {
-            current: ArcSwap::from_pointee(Snapshot::new(Arc::new(policy), model, &keys)),
+            current: ArcSwap::from_pointee(Snapshot::new(Arc::new(policy), model, &keys, slots)),
             clients: Store::new(setup.capacity),
             rules: Store::new(setup.capacity),
             memory: Memory::new((setup.capacity / 4).max(1024)),
             paths: Paths::default(),
             permits: Permits::default(),
-            counters: Counters::default(),
+            counters,
+            drift: Drift::default(),
             advices: setup.advice_for.map(|fresh_for| Advices::new(setup.capacity, fresh_for)),
             watch: Watch::default(),
             houses: Houses::new(setup.capacity),
@@ -93,12 +98,19 @@ impl Engine {
         tidegate_models::file::load(DEFAULT_MODEL).map(|(model, _)| model)
     }
 
+    /// The file of that model.
+    #[must_use]
+    pub const fn default_model_file() -> &'static [u8] {
+        DEFAULT_MODEL
+    }
+
     /// Publishes another policy; the state of every client is kept.
     pub fn reload(&self, mut policy: Policy) {
         let before = self.current.load();
         policy.domains.inherit(&before.policy.domains);
         let model = before.model.clone();
-        let next = Snapshot::new(Arc::new(policy), model, &self.keys);
+        let slots = self.counters.slots(&policy.rules);
+        let next = Snapshot::new(Arc::new(policy), model, &self.keys, slots);
         self.current.store(Arc::new(next));
     }
 
@@ -127,23 +139,24 @@ impl Engine {
     /// Takes in what became of a request. Call it once for each request that was passed on.
     pub fn outcome(&self, ticket: &Ticket, outcome: &Outcome, now: Timestamp) {
         self.release(ticket);
-        self.counters.outcome(outcome.status);
         self.paths.take(ticket.pending, |method, path| {
             self.memory.learn_route(method, path, outcome.status);
         });
         let (expected, usual) = self.memory.expected(ticket.trace.route, ticket.known, now);
         // A client that was evicted meanwhile is not brought back for an outcome.
-        let weight = self.clients.update(ticket.client, |client| {
-            let weight = client.profile.lesson_weight(client.standing.risk);
+        let learned = self.clients.update(ticket.client, |client| {
+            let risk = client.standing.risk;
+            let weight = client.profile.lesson_weight(risk);
             client.profile.learn(outcome, expected, usual);
             if let Some(guests) = &mut client.guests
                 && let Some(guest) = guests.find(ticket.trace.fingerprint)
             {
                 guest.profile.learn(outcome, expected, usual);
             }
-            weight
+            (weight, risk)
         });
-        let weight = weight.unwrap_or(0.0);
+        self.counters.outcome(outcome.status, learned.map(|(_, risk)| risk));
+        let weight = learned.map_or(0.0, |(weight, _)| weight);
         self.memory.learn(&ticket.trace, outcome, expected, weight, now);
     }
 
@@ -209,7 +222,41 @@ impl Engine {
         stats.anomalies = self.watch.alarms();
         stats.anomaly = self.watch.score();
         stats.odd_clients = self.oddities.found();
+        stats.drift = self.drift.index();
         stats
+    }
+
+    /// How often each rule answered in each way. What cannot have occurred in the policy in force is
+    /// told only if it did.
+    #[must_use]
+    pub fn answers(&self) -> Vec<Answered> {
+        let snapshot = self.current.load();
+        self.counters.answers(snapshot.slots(), snapshot.policy.mode)
+    }
+
+    /// Requests that static rules in shadow would have denied, by the rule's name.
+    #[must_use]
+    pub fn would_have_denied(&self) -> Vec<(String, u64)> {
+        let snapshot = self.current.load();
+        let rules = snapshot.policy.rules.iter().zip(snapshot.slots());
+        let shadows = rules.filter(|(rule, _)| rule.mode == Mode::Shadow);
+        self.counters.would_have_denied(&shadows.map(|(_, slot)| *slot).collect::<Vec<_>>())
+    }
+
+    /// How full each store is.
+    #[must_use]
+    pub fn stores(&self) -> Vec<StoreSize> {
+        fn size<T: Entry>(name: &'static str, store: &Store<T>) -> StoreSize {
+            let (entries, capacity) = (store.len(), store.capacity());
+            StoreSize { name, entries, capacity, evicted: store.stats().evicted }
+        }
+        let mut all = vec![
+            size("clients", &self.clients),
+            size("limits", &self.rules),
+            size("networks", self.memory.networks()),
+        ];
+        all.extend(self.advices.as_ref().map(|advices| size("advice", advices.store())));
+        all
     }
 
     /// The last anomalies of the site's and its routes' series, latest first.

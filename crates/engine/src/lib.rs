@@ -12,6 +12,7 @@ pub mod crawlers;
 pub mod decision;
 pub mod descriptors;
 pub mod domains;
+mod drift;
 mod engine;
 mod guests;
 pub mod hand;
@@ -25,7 +26,7 @@ pub mod policy;
 mod rules;
 mod snapshot;
 mod standing;
-mod stats;
+pub mod stats;
 pub mod trial;
 mod watch;
 

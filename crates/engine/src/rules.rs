@@ -86,7 +86,15 @@ impl Engine {
                     Mode::Shadow => Charge::shadow(state, limit, matched.cost),
                 });
             }
-            check_all(&mut charges, now)
+            let all = check_all(&mut charges, now);
+            // What the enforced ones deny never reaches one in shadow.
+            for (charge, matched) in charges.iter().zip(&matches).filter(|_| all.admitted) {
+                if matched.rule.mode == Mode::Shadow && !charge.admission.admitted {
+                    let rule = RuleRef::Static(matched.position);
+                    self.counters.would_deny(snapshot.slot(rule));
+                }
+            }
+            all
         });
         let binding = answer.binding.and_then(|at| matches.get(at));
         let (Some(binding), true) = (binding, answer_matters(&answer.admission, &own.admission))

@@ -1,7 +1,9 @@
 //! What one request is decided by: policy and model, made ready once and published together.
 
+use crate::decision::RuleRef;
 use crate::policy::{Listing, Override, Policy, Scope};
 use crate::standing::Ladder;
+use crate::stats::Slot;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -40,6 +42,8 @@ pub(crate) struct Snapshot {
     pub costs: [Cost; 3],
     overrides: HashMap<Key, Override>,
     rules: Vec<Key>,
+    /// Where answers of the static rules are counted.
+    slots: Vec<Slot>,
 }
 
 /// Who sent a request, in every role that a rule may limit.
@@ -52,7 +56,12 @@ pub(crate) struct Identity {
 }
 
 impl Snapshot {
-    pub(crate) fn new(policy: Arc<Policy>, model: Option<Arc<AnyModel>>, keys: &KeyHasher) -> Self {
+    pub(crate) fn new(
+        policy: Arc<Policy>,
+        model: Option<Arc<AnyModel>>,
+        keys: &KeyHasher,
+        slots: Vec<Slot>,
+    ) -> Self {
         let mut overrides = HashMap::new();
         for (name, value) in &policy.overrides {
             let key = match name.parse::<IpAddr>() {
@@ -73,7 +82,18 @@ impl Snapshot {
             rules: policy.rules.iter().map(|r| keys.key(space::RULE, r.name.as_bytes())).collect(),
             model,
             policy,
+            slots,
         }
+    }
+
+    /// Where what this rule answers is counted.
+    pub(crate) fn slot(&self, rule: RuleRef) -> Slot {
+        Slot::of(rule, &self.slots)
+    }
+
+    /// Where all static rules are counted, in their order.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
     }
 
     pub(crate) fn identify(&self, request: &Request<'_>, keys: &KeyHasher) -> Identity {

@@ -130,15 +130,20 @@ struct Routed {
 }
 
 impl Watch {
-    /// Takes in an interval if one has ended; `totals` is asked for only then.
-    pub(crate) fn tick(&self, now: Timestamp, memory: &Memory, totals: impl FnOnce() -> Totals) {
+    /// Takes in an interval if one has ended; `totals` is asked for only then. Returns whether it did.
+    pub(crate) fn tick(
+        &self,
+        now: Timestamp,
+        memory: &Memory,
+        totals: impl FnOnce() -> Totals,
+    ) -> bool {
         if now.as_nanos() < self.due.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
-        let Some(mut state) = self.state.try_lock() else { return };
+        let Some(mut state) = self.state.try_lock() else { return false };
         let due = self.due.load(Ordering::Relaxed);
         if now.as_nanos() < due {
-            return;
+            return false;
         }
         let interval = u64::try_from(INTERVAL.as_nanos()).unwrap_or(u64::MAX);
         self.due.store((now.as_nanos() / interval + 1) * interval, Ordering::Relaxed);
@@ -146,7 +151,7 @@ impl Watch {
         let before = std::mem::replace(&mut state.before, totals);
         if due == 0 {
             state.hour = (now.as_secs() / 3600, 0);
-            return;
+            return true;
         }
         let counts = counted(&totals, &before);
         state.count(counts.requests, now);
@@ -156,6 +161,7 @@ impl Watch {
             self.take(&mut state, Totals::default(), now);
         }
         self.take_routes(&mut state, memory, now);
+        true
     }
 
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]

@@ -198,6 +198,16 @@ pub fn load(bytes: &[u8]) -> Result<(AnyModel, String), ModelError> {
     Ok((model, metadata))
 }
 
+/// What tells this file's content from that of others: the checksum at the end of a model file, and
+/// of any other file, such as a plain ONNX one, the CRC-32 of all of it.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u32 {
+    match bytes.split_last_chunk::<CHECKSUM>() {
+        Some((_, stated)) if bytes.starts_with(&MAGIC) => u32::from_le_bytes(*stated),
+        _ => crc32(bytes),
+    }
+}
+
 fn read_metadata(reader: &mut Reader<'_>) -> Result<String, ModelError> {
     let length = usize::from(reader.u16("length of the metadata")?);
     check_size("length of the metadata", length, 0, MAX_METADATA)?;
@@ -411,6 +421,9 @@ mod tests {
     #[test]
     fn the_checksum_is_the_standard_one() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(checksum(b"123456789"), 0xcbf4_3926, "no model file");
+        assert_eq!(checksum(b"TGMD 1234\x01\x02\x03\x04"), 0x0403_0201, "as it is stated");
+        assert_eq!(checksum(b""), 0);
     }
 
     #[test]

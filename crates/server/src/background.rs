@@ -83,7 +83,7 @@ impl Background {
         };
         let background = Arc::new(Self {
             role,
-            name: asked.name,
+            name: asked.origin.name,
             inbox,
             trial: Trial::new(steps),
             failures: Mutex::default(),

@@ -3,7 +3,7 @@
 use crate::body::Pending;
 use crate::config::{self, ConfigError, Resolved};
 use crate::identify::Seen;
-use crate::server::embedded_model;
+use crate::server::in_line;
 use crate::shared::{Live, Shared, Verdict};
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
@@ -80,14 +80,12 @@ impl Layer {
                 return Err(LayerError::Server(key));
             }
         }
-        let setup = Setup {
-            capacity: resolved.capacity,
-            secret: resolved.secret,
-            model: resolved.model.take().or_else(embedded_model),
-            advice_for: None,
-        };
+        let (model, in_line) = in_line(&mut resolved).unzip();
+        let setup =
+            Setup { capacity: resolved.capacity, secret: resolved.secret, model, advice_for: None };
         let engine = Arc::new(Engine::new(resolved.policy.clone(), setup));
         let shared = Shared::new(engine, Live::new(&resolved, None), Vec::new());
+        in_line.into_iter().for_each(|info| shared.metrics.model("in_line", info));
         Ok(Self { shared: Arc::new(shared), peer: connected, warned: Arc::default() })
     }
 

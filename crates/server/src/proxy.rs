@@ -18,7 +18,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -139,9 +139,13 @@ impl Proxy {
         let progress = Arc::new(Progress::new());
         let body = RequestBody::new(body, Arc::clone(&progress), self.idle);
         let (write, read) = (upstream.config.write_timeout, upstream.config.read_timeout);
+        let started = Instant::now();
         let (status, kind) = tokio::select! {
             response = upstream.client.request(Request::from_parts(head, body)) => match response {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    self.shared.metrics.upstream_answer(started.elapsed());
+                    return Ok(response);
+                }
                 Err(_) if progress.client_silent() => (StatusCode::REQUEST_TIMEOUT, "client"),
                 Err(_) if progress.client_failed() => (StatusCode::BAD_REQUEST, "client"),
                 Err(e) => {

@@ -8,7 +8,7 @@ use notify::{RecursiveMode, Watcher};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +73,6 @@ impl Reloader {
         self.shared.metrics.reload(result.is_ok());
         match &result {
             Ok(()) => {
-                self.shared.metrics.config_time.set(unix_seconds());
                 tracing::info!(path = %self.path.display(), "configuration reloaded");
             }
             Err(e) => {
@@ -152,11 +151,6 @@ fn contents(files: &[PathBuf]) -> Vec<Option<Vec<u8>>> {
         Some(all)
     };
     files.iter().map(|path| std::fs::read(path).ok().or_else(|| all(path))).collect()
-}
-
-fn unix_seconds() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn needs_restart(old: &Startup, new: &Startup) -> impl Iterator<Item = &'static str> {

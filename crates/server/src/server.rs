@@ -2,11 +2,12 @@
 
 use crate::api;
 use crate::background::{Background, Role, Worker};
-use crate::config::{AccessLog, Listen, Resolved};
+use crate::config::{AccessLog, Listen, Origin, Resolved};
 use crate::console::{self, Console};
 use crate::door::{Caller, Door};
 use crate::gateway;
 use crate::grpc;
+use crate::metrics::Info;
 use crate::outlook;
 use crate::proxy::Proxy;
 use crate::proxy_header;
@@ -29,7 +30,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tidegate_behavior::address::canonical;
 use tidegate_engine::{Engine, Setup};
-use tidegate_models::AnyModel;
+use tidegate_models::{AnyModel, Model};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -87,24 +88,30 @@ impl Server {
         mut resolved: Resolved,
         config_path: Option<PathBuf>,
     ) -> Result<Self, ServeError> {
+        let (model, in_line) = in_line(&mut resolved).unzip();
         let setup = Setup {
             capacity: resolved.capacity,
             secret: resolved.secret,
-            model: resolved.model.take().or_else(embedded_model),
+            model,
             advice_for: resolved.advisor.as_ref().map(|(_, fresh_for)| *fresh_for),
         };
         let engine = Arc::new(Engine::new(resolved.policy.clone(), setup));
         let upstream = resolved.upstream.clone().map(Upstream::new).transpose()?.map(Arc::new);
         let advisor = resolved.advisor.take().map(|(asked, _)| (Role::Advisor, asked));
         let challenger = resolved.challenger.take().map(|asked| (Role::Challenger, asked));
-        let asked = advisor.into_iter().chain(challenger);
+        let asked: Vec<_> = advisor.into_iter().chain(challenger).collect();
+        let mut infos: Vec<_> =
+            asked.iter().map(|(role, asked)| (role.name(), Info::of_asked(asked))).collect();
+        infos.extend(in_line.map(|info| ("in_line", info)));
         let (background, workers) = asked
+            .into_iter()
             .map(|(role, asked)| Background::new(role, asked, &engine))
             .collect::<Result<(Vec<_>, Vec<_>), _>>()?;
         let live = Live::new(&resolved, upstream);
         let mut shared = Shared::new(engine, live, background);
         shared.console = Console::new(resolved.admin.audit_log.clone());
         let shared = Arc::new(shared);
+        infos.into_iter().for_each(|(role, info)| shared.metrics.model(role, info));
         let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
         for listen in &resolved.listen {
             let protocols = if listen.http2 { HTTP_1_AND_2 } else { HTTP_1 };
@@ -348,9 +355,22 @@ pub fn stop_signal() -> Result<impl Future<Output = ()>, ServeError> {
     })
 }
 
+/// The model that scores in line, that of the configuration or the one in the binary, and how the
+/// metrics name it.
+pub(crate) fn in_line(resolved: &mut Resolved) -> Option<(AnyModel, Info)> {
+    let Some(model) = resolved.model.take() else {
+        let model = embedded_model()?;
+        let info = Info::built_in(&model);
+        return Some((model, info));
+    };
+    let unnamed = || Origin { name: "of the program".to_owned(), checksum: None };
+    let info = Info::of(model.kind(), resolved.origin.take().unwrap_or_else(unnamed));
+    Some((model, info))
+}
+
 /// The model in the binary; without it the static limits alone are left, which is better than
 /// nothing.
-pub(crate) fn embedded_model() -> Option<AnyModel> {
+fn embedded_model() -> Option<AnyModel> {
     Engine::default_model()
         .map_err(|e| tracing::error!(error = %e, "the embedded model can't be used: static limits alone"))
         .ok()

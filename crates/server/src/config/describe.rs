@@ -195,7 +195,7 @@ fn models(resolved: &Resolved, lines: &mut Vec<String>) {
         lines.push(format!(
             "The model {} is asked in the background{}; what it says of a client holds for {}, and \
              without it the model in the program decides.",
-            advisor.name,
+            advisor.origin.name,
             within(&advisor.model),
             show(*fresh_for)
         ));
@@ -203,7 +203,7 @@ fn models(resolved: &Resolved, lines: &mut Vec<String>) {
     if let Some(challenger) = &resolved.challenger {
         lines.push(format!(
             "The challenger {} is asked in the background{} and compared; it changes nothing.",
-            challenger.name,
+            challenger.origin.name,
             within(&challenger.model)
         ));
     }

@@ -61,6 +61,8 @@ pub struct Resolved {
     pub capacity: usize,
     /// The model that scores in line; `None` means the one in the binary.
     pub model: Option<AnyModel>,
+    /// Where that model is from, when the configuration names one.
+    pub origin: Option<Origin>,
     /// A model too slow for that, and for how long what it says of a client holds.
     pub advisor: Option<(Asked, Duration)>,
     /// A model that is compared with what is decided, and has no say.
@@ -120,11 +122,20 @@ pub struct Upstream {
     pub http2: bool,
 }
 
+/// Where a model is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its file or its address, in words.
+    pub name: String,
+    /// The checksum of its file, when it has one here.
+    pub checksum: Option<u32>,
+}
+
 /// A model that is asked in the background.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// What it is, in words: its file or its address.
-    pub name: String,
+    /// Where it is from.
+    pub origin: Origin,
     /// The model.
     pub model: Where,
 }

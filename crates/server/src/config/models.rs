@@ -4,7 +4,7 @@ use super::error::{ConfigError, Source};
 use super::raw::{self, At, Raw, Short};
 use super::resolve::{Files, place, time};
 use super::wire::server;
-use super::{Asked, Kserve, Upstream, Where};
+use super::{Asked, Kserve, Origin, Upstream, Where};
 use serde_saphyr::Location;
 use std::time::Duration;
 use tidegate_models::AnyModel;
@@ -17,6 +17,7 @@ const DEADLINE: Duration = Duration::from_millis(100);
 /// The models of a configuration.
 pub(super) struct Models {
     pub model: Option<AnyModel>,
+    pub origin: Option<Origin>,
     pub advisor: Option<(Asked, Duration)>,
     pub challenger: Option<Asked>,
 }
@@ -35,7 +36,7 @@ pub(super) fn models(
             )
         })?;
     }
-    let mut models = Models { model: None, advisor: None, challenger: None };
+    let mut models = Models { model: None, origin: None, advisor: None, challenger: None };
     if let Some(at) = &raw.model {
         let Short(written) = &at.value;
         let asked = asked(source, files, at)?;
@@ -48,7 +49,7 @@ pub(super) fn models(
                         "take fresh_for away",
                     ));
                 }
-                models.model = Some(model);
+                (models.model, models.origin) = (Some(model), Some(asked.origin));
             }
             _ => {
                 let fresh_for = time(source, written.fresh_for.as_ref(), FRESH_FOR)?;
@@ -107,7 +108,8 @@ fn file(
             "or leave the key out for the model in the program alone",
         )
     })?;
-    Ok(Asked { name: path.value, model: Where::File(model) })
+    let checksum = Some(tidegate_models::file::checksum(&bytes));
+    Ok(Asked { origin: Origin { name: path.value, checksum }, model: Where::File(model) })
 }
 
 fn kserve(source: &Source<'_>, at: &At<raw::Kserve>) -> Result<Asked, ConfigError> {
@@ -126,7 +128,7 @@ fn kserve(source: &Source<'_>, at: &At<raw::Kserve>) -> Result<Asked, ConfigErro
     let server = Upstream { connect_timeout: deadline, ..Upstream::new(scheme, authority) };
     let name = name.to_owned();
     Ok(Asked {
-        name: format!("{} of {}", name, raw.url.value),
+        origin: Origin { name: format!("{} of {}", name, raw.url.value), checksum: None },
         model: Where::Kserve(Kserve { server, model: name, deadline }),
     })
 }

@@ -158,7 +158,7 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
             "write a number from 1 to 1000000; each takes two file descriptors of the process",
         )
     })?;
-    let Models { model, advisor, challenger } = models(source, &mut files, raw)?;
+    let Models { model, origin, advisor, challenger } = models(source, &mut files, raw)?;
     let secret = secret(source, &mut files, raw)?;
     let header_timeout = time(source, raw.timeouts.header.as_ref(), Duration::from_secs(30))?;
     let idle_timeout = time(source, raw.timeouts.idle.as_ref(), Duration::from_secs(60))?;
@@ -198,6 +198,7 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
         drain,
         capacity,
         model,
+        origin,
         advisor,
         challenger,
         secret: secret.map_or_else(random_secret, Ok).map_err(|e| {

@@ -93,7 +93,7 @@ impl Before {
             actions: std::array::from_fn(|at| since(stats.decided[at], was.decided[at])),
             denied: since(stats.denied, was.denied),
             shadow_denied: since(stats.shadow_denied, was.shadow_denied),
-            risk: std::array::from_fn(|at| since(stats.risk_histogram[at], was.risk_histogram[at])),
+            risk: std::array::from_fn(|at| since(stats.risk_tenths()[at], was.risk_tenths()[at])),
             outcomes: [
                 since(stats.outcomes, was.outcomes),
                 since(stats.client_errors, was.client_errors),

@@ -393,7 +393,7 @@ pub(crate) async fn model(State(door): State<Door>) -> Response {
     let answer = json!({
         "kind": door.shared.engine.model_kind(),
         "schema": SCHEMA_VERSION,
-        "risk": stats.risk_histogram,
+        "risk": stats.risk_tenths(),
         "features": features,
         "labels": door.shared.console.labels.lock().confusion(),
     });
