@@ -1,6 +1,8 @@
 //! The bodies of the fuzz targets, on every seed, on its beginnings, and on it with one byte changed.
+#![allow(clippy::unwrap_used)]
 
 // Built here, with the dependencies that everything else has, and not a second time for `fuzz/`.
+#[allow(unreachable_pub)]
 #[path = "../../../fuzz/src/lib.rs"]
 mod targets;
 
