@@ -102,7 +102,7 @@ impl Follower {
         let mut new = Self::at_start(path);
         // A pipe has no end to begin at, and to open it may take for ever.
         if std::fs::metadata(&new.path).is_ok_and(|meta| meta.is_file()) {
-            new.open = new.reopen().and_then(|mut tail| tail.to_end().ok().map(|()| tail));
+            new.open = new.reopen().and_then(|mut tail| tail.skip_all().ok().map(|()| tail));
         }
         new
     }
@@ -194,7 +194,7 @@ impl Tail {
     }
 
     /// Passes over what there is.
-    fn to_end(&mut self) -> io::Result<()> {
+    fn skip_all(&mut self) -> io::Result<()> {
         let length = self.file.seek(SeekFrom::End(0))?;
         self.at = length;
         if length > 0 {
