@@ -15,6 +15,7 @@ mod label;
 mod models;
 mod prober;
 mod replay;
+mod report;
 mod series;
 mod serve;
 mod simulate;
