@@ -442,6 +442,10 @@ pub(crate) struct ReplayArgs {
     /// limit has `limit_per_min` null; reasons are given where something is done about a client.
     #[arg(long, value_name = "FILE")]
     pub(crate) decisions: Option<PathBuf>,
+    /// Write the report here: .html for people, in one file that needs no other; .md for a ticket or a
+    /// review; .json for programs (may be given several times).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Vec<PathBuf>,
     /// Print the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,

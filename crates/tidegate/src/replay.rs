@@ -1,9 +1,10 @@
 //! `tidegate replay`: what the learned limits would have done to recorded traffic.
 
 use crate::cli::{LogArgs, ReadArgs, ReplayArgs};
+use crate::report::{Document, Target, terminal};
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, WrapErr, miette};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
@@ -11,20 +12,21 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tidegate_engine::{Action, Decision, Engine, Policy};
 use tidegate_lab::formats::{Format, Lines, Parser, Record};
-use tidegate_lab::replay::{LabelReport, Labels, Replay, Report, name, rfc3339};
-use tidegate_lab::static_limits::ratio;
+use tidegate_lab::replay::{Labels, Replay, name, rfc3339};
 
 /// How many lines tell a format.
 const SAMPLE: usize = 50;
 /// How many unparsable lines are shown.
 const SHOWN: usize = 10;
-/// How many clients the table of the most denied has.
-const ROWS: usize = 20;
+/// How many clients a report has of the most denied.
+const ROWS: usize = 50;
 /// After how many lines the progress bar moves.
 const STRIDE: u64 = 8192;
 
 pub(crate) fn run(args: &ReplayArgs) -> miette::Result<()> {
-    let mut replay = start(&args.log)?;
+    let targets: Vec<Target> =
+        args.report.iter().map(|path| Target::new(path)).collect::<miette::Result<_>>()?;
+    let (mut replay, model) = started(&args.log)?;
     if let Some(path) = &args.labels {
         replay = replay.with_labels(labels(path)?);
     }
@@ -43,22 +45,42 @@ pub(crate) fn run(args: &ReplayArgs) -> miette::Result<()> {
     }
     let seconds = begun.elapsed().as_secs_f64();
     let report = replay.report(ROWS);
+    let policy = replay.engine().policy();
+    let document = Document::new(&args.log, &policy, model, log.reading(), &report);
+    for target in &targets {
+        target.write(&document)?;
+    }
     let text = if args.json {
-        let mut whole = serde_json::to_value(&report).into_diagnostic()?;
-        if let Value::Object(fields) = &mut whole {
-            fields.extend(log.facts(seconds));
-        }
-        serde_json::to_string_pretty(&whole).into_diagnostic()? + "\n"
+        let timed = Timed { document, seconds, lines_per_second: log.speed(seconds) };
+        serde_json::to_string_pretty(&timed).into_diagnostic()? + "\n"
     } else {
-        written(&log, seconds, &report).into_diagnostic()?
+        let mut text = terminal::text(&log, seconds, &report).into_diagnostic()?;
+        for target in &targets {
+            let _ = writeln!(text, "\nThe report is in {}", target.path().display());
+        }
+        text
     };
     print!("{text}");
     Ok(())
 }
 
+/// A report with how long it took, which differs from run to run.
+#[derive(Serialize)]
+struct Timed<'a> {
+    #[serde(flatten)]
+    document: Document<'a>,
+    seconds: f64,
+    lines_per_second: f64,
+}
+
 /// An engine as the options want it: the built-in model and the default policy unless a
 /// configuration says otherwise. Nothing else of a configuration matters to a replay.
 pub(crate) fn start(args: &LogArgs) -> miette::Result<Replay> {
+    started(args).map(|(replay, _)| replay)
+}
+
+/// The same, with where the model is from.
+fn started(args: &LogArgs) -> miette::Result<(Replay, String)> {
     let (policy, configured) = match &args.read.config {
         Some(path) => {
             let resolved = tidegate_server::config::load(path)?;
@@ -66,11 +88,14 @@ pub(crate) fn start(args: &LogArgs) -> miette::Result<Replay> {
         }
         None => (Policy::default(), None),
     };
-    let model = match configured {
-        Some(model) if args.model.is_none() => model,
-        _ => crate::evaluate::model(args.model.as_deref())?,
+    let (model, from) = match (configured, &args.model) {
+        (Some(model), None) => (model, "of the configuration".to_owned()),
+        (_, path) => {
+            let from = path.as_ref().map_or("built in".into(), |path| path.display().to_string());
+            (crate::evaluate::model(path.as_deref())?, from)
+        }
     };
-    Ok(Replay::new(policy, Some(model)))
+    Ok((Replay::new(policy, Some(model)), from))
 }
 
 pub(crate) fn labels(path: &Path) -> miette::Result<Labels> {
@@ -94,10 +119,10 @@ pub(crate) fn shown(text: &str) -> String {
 pub(crate) struct Log {
     lines: Lines,
     paths: Vec<PathBuf>,
-    format: Format,
+    pub format: Format,
     parser: Parser,
     parsed: u64,
-    bad: u64,
+    pub bad: u64,
     first_bad: Vec<Bad>,
 }
 
@@ -106,6 +131,32 @@ struct Bad {
     file: usize,
     line: u64,
     reason: String,
+}
+
+/// How a log was read.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reading {
+    /// The files, in the order in which they were read.
+    pub files: Vec<String>,
+    /// How its lines are written.
+    pub format: String,
+    /// Lines that are not blank.
+    pub lines: u64,
+    /// Of those, lines that could not be read.
+    pub unparsable: u64,
+    /// The first of them.
+    pub first_unparsable: Vec<Unparsable>,
+}
+
+/// A line that could not be read, for a report.
+#[derive(Debug, Serialize)]
+pub(crate) struct Unparsable {
+    /// Its file.
+    pub file: String,
+    /// Its number there, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 impl Log {
@@ -187,23 +238,23 @@ impl Log {
         }
     }
 
-    fn facts(&self, seconds: f64) -> [(String, Value); 5] {
-        let bad: Vec<_> = self
-            .first_bad
-            .iter()
-            .map(|b| json!({"file": self.path(b.file), "line": b.line, "reason": b.reason}))
-            .collect();
-        [
-            ("format".into(), self.format.to_string().into()),
-            ("unparsable".into(), self.bad.into()),
-            ("first_unparsable".into(), bad.into()),
-            ("seconds".into(), seconds.into()),
-            ("lines_per_second".into(), self.speed(seconds).into()),
-        ]
+    fn reading(&self) -> Reading {
+        let first = self.first_bad.iter().map(|bad| Unparsable {
+            file: self.path(bad.file),
+            line: bad.line,
+            reason: bad.reason.clone(),
+        });
+        Reading {
+            files: (0..self.paths.len()).map(|file| self.path(file)).collect(),
+            format: self.format.to_string(),
+            lines: self.parsed + self.bad,
+            unparsable: self.bad,
+            first_unparsable: first.collect(),
+        }
     }
 
     #[allow(clippy::cast_precision_loss)]
-    fn speed(&self, seconds: f64) -> f64 {
+    pub(crate) fn speed(&self, seconds: f64) -> f64 {
         ((self.parsed + self.bad) as f64 / seconds.max(1e-9)).round()
     }
 
@@ -299,151 +350,6 @@ struct Row {
     reasons: Vec<String>,
 }
 
-fn written(log: &Log, seconds: f64, report: &Report) -> Result<String, std::fmt::Error> {
-    let mut out = String::new();
-    let about = if report.clients_approximate { "about " } else { "" };
-    write!(
-        out,
-        "{} of {about}{}",
-        count(report.requests, "request"),
-        count(report.clients, "client")
-    )?;
-    match (&report.from, &report.to) {
-        (Some(from), Some(to)) => {
-            writeln!(out, ", {from} to {to} ({})", span(report.span_seconds))?;
-        }
-        _ => writeln!(out)?,
-    }
-    writeln!(
-        out,
-        "format {}, {} unparsable, {seconds:.2} s, {} lines/s",
-        log.format,
-        count(log.bad, "line"),
-        log.speed(seconds)
-    )?;
-    out.push_str(&log.complaints());
-    if report.shadow {
-        writeln!(out, "the policy is in shadow mode: what follows is what enforcement would say")?;
-    }
-    writeln!(
-        out,
-        "\nLearned limits deny {} ({}) of {}",
-        count(report.denied, "request"),
-        percent(ratio(report.denied, report.requests)),
-        count(report.clients_denied, "client")
-    )?;
-    writeln!(out, "\n{:<10} {:>10} {:>9}", "action", "requests", "share")?;
-    for action in Action::ALL {
-        let requests = report.actions.get(action.name()).copied().unwrap_or(0);
-        let share = percent(ratio(requests, report.requests));
-        writeln!(out, "{:<10} {requests:>10} {share:>9}", action.name())?;
-    }
-    denied(&mut out, report)?;
-    fixed(&mut out, report)?;
-    if let Some(labels) = &report.labels {
-        labelled(&mut out, labels)?;
-    }
-    Ok(out)
-}
-
-fn denied(out: &mut String, report: &Report) -> std::fmt::Result {
-    if report.most_denied.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<_> = report.most_denied.iter().map(|row| shown(&row.client)).collect();
-    let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).clamp(6, 64);
-    let times = report.most_denied.iter().filter_map(|row| row.first_denied.as_ref());
-    let late = times.map(String::len).max().unwrap_or(0).max(12);
-    let rows = report.most_denied.len();
-    if rows as u64 == report.clients_denied {
-        writeln!(out, "\nDenied clients")?;
-    } else {
-        writeln!(out, "\nThe {rows} most denied of {} clients", report.clients_denied)?;
-    }
-    writeln!(
-        out,
-        "{:<wide$} {:>9} {:>9}  {:<late$} {:>9} {:>9}  why",
-        "client", "requests", "denied", "first denied", "peak risk", "limit/min"
-    )?;
-    for (row, name) in report.most_denied.iter().zip(&names) {
-        writeln!(
-            out,
-            "{name:<wide$} {:>9} {:>9}  {:<late$} {:>9.2} {:>9}  {}",
-            row.requests,
-            row.denied,
-            row.first_denied.as_deref().unwrap_or(""),
-            row.peak_risk,
-            limit(row.limit_per_min),
-            row.why.join("; ")
-        )?;
-    }
-    Ok(())
-}
-
-fn fixed(out: &mut String, report: &Report) -> std::fmt::Result {
-    writeln!(
-        out,
-        "\nA fixed limit instead (a minute for each client, with a burst of as many)\n\
-         {:>9} {:>10} {:>9} {:>9}   denied of clients the model takes for harmless",
-        "limit/min", "denied", "share", "clients"
-    )?;
-    for row in &report.fixed {
-        writeln!(
-            out,
-            "{:>9} {:>10} {:>9} {:>9}   {} ({})",
-            row.limit_per_min,
-            row.denied,
-            percent(ratio(row.denied, report.requests)),
-            row.clients,
-            row.denied_harmless,
-            percent(ratio(row.denied_harmless, row.denied))
-        )?;
-    }
-    Ok(())
-}
-
-fn labelled(out: &mut String, labels: &LabelReport) -> std::fmt::Result {
-    writeln!(out, "\nAgainst the labels of {}", count(labels.lines, "line"))?;
-    writeln!(out, "precision {:.4}, recall {:.4}", labels.precision, labels.recall)?;
-    writeln!(
-        out,
-        "false positives {} ({} of what is not abuse), false negatives {}",
-        labels.false_positives,
-        percent(labels.harm),
-        labels.false_negatives
-    )?;
-    match labels.best_fixed {
-        Some((limit, harm, caught)) => writeln!(
-            out,
-            "best fixed limit: {limit}/min stops {} of abuse and denies {} of the rest",
-            percent(caught),
-            percent(harm)
-        )?,
-        None => writeln!(out, "every fixed limit denies more than 0.2 % of what is not abuse")?,
-    }
-    let wide = labels.families.iter().map(|row| row.family.chars().count()).max().unwrap_or(0);
-    let wide = wide.clamp(6, 40);
-    writeln!(
-        out,
-        "\n{:<wide$} {:>7} {:>7} {:>10} {:>9} {:>7} {:>14}",
-        "family", "abusive", "actors", "requests", "denied", "harmed", "first denial"
-    )?;
-    for row in &labels.families {
-        writeln!(
-            out,
-            "{:<wide$} {:>7} {:>7} {:>10} {:>9} {:>7} {:>14}",
-            shown(&row.family),
-            if row.abusive { "yes" } else { "" },
-            row.actors,
-            row.requests,
-            percent(ratio(row.denied, row.requests)),
-            row.harmed,
-            row.median_first_denial.map_or_else(|| "–".into(), |n| format!("request {n}"))
-        )?;
-    }
-    Ok(())
-}
-
 /// A limit a minute, for people.
 pub(crate) fn limit(per_minute: Option<f32>) -> String {
     per_minute.map_or_else(|| "none".into(), |limit| format!("{limit:.0}"))
@@ -460,7 +366,7 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// Seconds in the two largest units.
-fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),

@@ -4,24 +4,35 @@
 //! outcome, and only of requests that enforcement lets through.
 
 mod clients;
+mod groups;
 mod labels;
 mod report;
+mod series;
+mod traffic;
 
 pub use labels::{Label, Labels, LabelsError};
-pub use report::{ClientRow, FixedRow, LabelFamily, LabelReport, Report};
+pub use report::{
+    ClientRow, FixedRow, GroupRow, LabelFamily, LabelReport, RaisedFixed, RaisedRow, Report,
+    RiskRow, RouteRow,
+};
+pub use series::{CLIENT_BUCKETS, SITE_BUCKETS, Timeline};
 
 use crate::formats::Record;
 use crate::static_limits::StaticLimits;
-use clients::Clients;
+use clients::{Clients, Who, Why};
 use labels::Scoring;
 use tidegate_behavior::Request;
-use tidegate_engine::{Action, Decision, Engine, Mode, Policy, Setup};
+use tidegate_engine::{Action, Decision, Engine, Mode, Policy, RuleRef, Setup};
 use tidegate_limiter::Timestamp;
 use tidegate_models::AnyModel;
+use traffic::Traffic;
 
 /// A client whose smoothed risk never reached this counts as harmless in the model's eyes: it is
 /// the default edge of the throttle band.
 pub const HARMLESS_BELOW: f32 = 0.5;
+
+/// Most characters of a user agent that are kept of each client.
+const USER_AGENT: usize = 100;
 
 /// An engine, and what it did to the requests that were fed to it. The secret of its keys is
 /// fixed, so the same records give the same decisions.
@@ -30,6 +41,7 @@ pub struct Replay {
     shadow: bool,
     fixed: StaticLimits,
     clients: Clients,
+    traffic: Traffic,
     labelled: Option<(Labels, Scoring)>,
     span: Option<(Timestamp, Timestamp)>,
     requests: u64,
@@ -48,6 +60,7 @@ impl Replay {
             engine: Engine::new(policy, setup),
             shadow,
             clients: Clients::default(),
+            traffic: Traffic::default(),
             labelled: None,
             span: None,
             requests: 0,
@@ -101,8 +114,19 @@ impl Replay {
             scoring.add(label, !decision.allowed, over);
         }
 
+        self.traffic.add(decision, record.outcome.as_ref());
+        let who = || Who {
+            name: name(record, decision),
+            user_agent: clip(&record.user_agent, USER_AGENT),
+        };
         let engine = &self.engine;
-        self.clients.add(decision, over, || name(record, decision), || engine.reasons(decision));
+        let why = || Why {
+            rule: engine.rule_name(decision.rule),
+            only_fast: decision.rule == RuleRef::Adaptive
+                && matches!(decision.action, Action::Allow | Action::Raise),
+            reasons: engine.reasons(decision),
+        };
+        self.clients.add(decision, over, who, why);
     }
 
     /// The names of the clients that are remembered one by one: the latest hundred thousand.
@@ -130,6 +154,15 @@ pub fn name(record: &Record<'_>, decision: &Decision) -> String {
         Some(_) => format!("credential #{:016x}", decision.ticket.client.0),
         None if record.client.is_empty() => "(no address)".to_owned(),
         None => record.client.clone().into_owned(),
+    }
+}
+
+/// The beginning of a text that may be of any length, with `…` where something is missing.
+#[must_use]
+pub fn clip(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

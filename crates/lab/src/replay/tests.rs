@@ -90,7 +90,8 @@ fn more_clients_than_are_remembered_are_summed_up() {
         decision.ticket.client = tidegate_limiter::Key(i);
         decision.allowed = i != 3;
         let twice = u16::from(i % 2 == 0) << 1;
-        clients.add(&decision, twice, || format!("client {i}"), || vec!["because".into()]);
+        let who = || Who { name: format!("client {i}"), ..Who::default() };
+        clients.add(&decision, twice, who, Why::default);
     }
     let totals = clients.totals();
     assert!(clients.folded() && clients.names().count() < clients::MOST);
@@ -99,7 +100,10 @@ fn more_clients_than_are_remembered_are_summed_up() {
     assert_eq!(totals.fixed[1].denied, clients::MOST as u64 / 2 + 5);
     let most = clients.most_denied(5);
     assert_eq!(most.len(), 1, "the denied client is kept");
-    assert_eq!(most[0].name, "client 3");
+    assert_eq!(most[0].0.who.name, "client 3");
+    assert_eq!(totals.risk.iter().sum::<u64>(), totals.clients);
+    assert_eq!(totals.fixed[1].spared, totals.fixed[1].denied, "client 3 is odd");
+    assert_eq!(totals.fixed[1].spared_clients, totals.fixed[1].clients);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::values::show;
 use super::{AccessLog, Resolved, Where};
 use tidegate_behavior::address::Source;
+use tidegate_engine::Policy;
 use tidegate_engine::policy::{MAX_MATCHES, Mode, OnError, Rule, Scope};
 use tidegate_limiter::{Limit, Quota};
 
@@ -12,16 +13,8 @@ pub fn check(resolved: &Resolved) -> Vec<String> {
     let mut lines = Vec::new();
     let policy = &resolved.policy;
     wire(resolved, &mut lines);
-    lines.push(match policy.mode {
-        Mode::Enforce => "Mode enforce: denials are answered with 429.".into(),
-        Mode::Shadow => "Mode shadow: everything is decided and counted, nothing is denied.".into(),
-    });
-    let names: Vec<_> = policy.identity.sources.iter().map(Source::to_string).collect();
-    lines.push(format!(
-        "A client is named by its {} (IPv6 addresses by their first {} bits).",
-        names.join(", else by its "),
-        policy.identity.ipv6_prefix
-    ));
+    lines.push(mode(policy));
+    lines.push(clients(policy));
     lines.push(match policy.identity.trusted.len() {
         0 => "No hop is trusted: forwarded header fields of requests are thrown away.".into(),
         n => format!(
@@ -30,11 +23,9 @@ pub fn check(resolved: &Resolved) -> Vec<String> {
             resolved.identity.forwarded.name()
         ),
     });
-    adaptive(resolved, &mut lines);
+    adaptive(policy, &mut lines);
     models(resolved, &mut lines);
-    for rule in &policy.rules {
-        lines.push(describe_rule(rule));
-    }
+    lines.extend(policy.rules.iter().map(describe_rule));
     if policy.rules.iter().any(|r| r.scope == Scope::User) && resolved.identity.user.is_empty() {
         lines.push(
             "Note: a rule is per user, and identity.user names no source: only calls of /v1/check \
@@ -44,19 +35,49 @@ pub fn check(resolved: &Resolved) -> Vec<String> {
     }
     overlaps(&policy.rules, &mut lines);
     lines.extend(resolved.imported.iter().cloned());
-    lines.push(format!(
-        "{} network(s) allowed or denied outright, {} client(s) with a limit of their own, {} \
-         network(s) with a reputation.",
-        policy.addresses.len(),
-        policy.overrides.len(),
-        policy.reputation.len()
-    ));
+    lines.push(lists(policy));
     lines.push(match resolved.on_error {
         OnError::Open => "When deciding itself fails, requests pass.".into(),
         OnError::Closed => "When deciding itself fails, requests are answered with 503.".into(),
     });
     lines.push(format!("At most {} clients are tracked at once.", resolved.capacity));
     lines
+}
+
+/// Says of a policy alone, one fact a line, how it decides.
+#[must_use]
+pub fn policy(policy: &Policy) -> Vec<String> {
+    let mut lines = vec![mode(policy), clients(policy)];
+    adaptive(policy, &mut lines);
+    lines.extend(policy.rules.iter().map(describe_rule));
+    lines.push(lists(policy));
+    lines
+}
+
+fn mode(policy: &Policy) -> String {
+    match policy.mode {
+        Mode::Enforce => "Mode enforce: denials are answered with 429.".into(),
+        Mode::Shadow => "Mode shadow: everything is decided and counted, nothing is denied.".into(),
+    }
+}
+
+fn clients(policy: &Policy) -> String {
+    let names: Vec<_> = policy.identity.sources.iter().map(Source::to_string).collect();
+    format!(
+        "A client is named by its {} (IPv6 addresses by their first {} bits).",
+        names.join(", else by its "),
+        policy.identity.ipv6_prefix
+    )
+}
+
+fn lists(policy: &Policy) -> String {
+    format!(
+        "{} network(s) allowed or denied outright, {} client(s) with a limit of their own, {} \
+         network(s) with a reputation.",
+        policy.addresses.len(),
+        policy.overrides.len(),
+        policy.reputation.len()
+    )
 }
 
 fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
@@ -145,8 +166,8 @@ fn wire(resolved: &Resolved, lines: &mut Vec<String>) {
     }
 }
 
-fn adaptive(resolved: &Resolved, lines: &mut Vec<String>) {
-    let adaptive = &resolved.policy.adaptive;
+fn adaptive(policy: &Policy, lines: &mut Vec<String>) {
+    let adaptive = &policy.adaptive;
     let tiers = &adaptive.tiers;
     if !adaptive.enabled {
         lines.push(format!("The learned limit is off: every client has {}.", quota(&tiers.new)));

@@ -16,7 +16,7 @@ mod rules;
 mod values;
 mod wire;
 
-pub use describe::check;
+pub use describe::{check, policy as describe_policy};
 pub use error::ConfigError;
 pub use resolve::Startup;
 pub(crate) use values::{duration, rate, show as show_duration};
