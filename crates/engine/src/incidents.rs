@@ -323,6 +323,12 @@ impl Incidents {
         all
     }
 
+    /// How many go on.
+    #[must_use]
+    pub fn active(&self, now: Timestamp) -> usize {
+        self.all.iter().filter(|incident| incident.goes_on(now)).count()
+    }
+
     /// One of them.
     #[must_use]
     pub fn get(&self, id: u64) -> Option<&Incident> {
@@ -405,11 +411,11 @@ mod tests {
         assert!(incident.blocked == 2 && incident.peak_risk > 0.8, "{incident:?}");
         let of = |name| engine.client(key(name), now).unwrap().view.denied;
         assert_eq!(incident.denied(), of("192.0.2.1") + of("192.0.2.2"));
-        assert!(incident.goes_on(now));
+        assert!(incident.goes_on(now) && incidents.active(now) >= 1);
         let (id, first) = (incident.id, incident.since);
 
         now = now.plus(Duration::from_secs(3600));
-        assert!(!incidents.get(id).unwrap().goes_on(now));
+        assert!(!incidents.get(id).unwrap().goes_on(now) && incidents.active(now) == 0);
         scan(&engine, 3, &mut now);
         incidents.follow(&engine, now);
         let latest = incidents.latest()[0];

@@ -6,9 +6,8 @@
 //! by what browsers say of themselves, and one that came by a name that somebody else may have
 //! pointed here (DNS rebinding) by its `Host`.
 
-use crate::answer;
+use crate::api::problem;
 use crate::config::{Admin, Token};
-use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -136,10 +135,6 @@ fn is_foreign(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return false };
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
     !origin.is_some_and(|(_, authority)| host.is_some_and(|host| *host == *authority))
-}
-
-fn problem(status: StatusCode, detail: &str) -> Response {
-    answer::problem(status, detail).map(Body::new)
 }
 
 #[cfg(test)]

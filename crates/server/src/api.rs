@@ -26,7 +26,7 @@ use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tidegate_behavior::{Method, Outcome, Request as Record};
 use tidegate_engine::policy::OnError;
 use tidegate_engine::{Action, Ticket};
@@ -44,16 +44,16 @@ pub(crate) struct Door {
     pub started: u64,
     /// Cancelled when the server stops: what waits for events ends then.
     pub closing: CancellationToken,
-    /// The time that the last check named, and when it did so; `None` when it went by the clock.
-    named: Arc<Mutex<Option<(Timestamp, Instant)>>>,
+    /// The time that the last check named, and the clock's then; `None` when it went by the clock.
+    named: Arc<Mutex<Option<(Timestamp, Timestamp)>>>,
 }
 
 impl Door {
     /// When a request was made that somebody names no time for. Who told the times of requests, as a
     /// replay does, goes on in the same time: outcomes by the clock would age all by the difference.
     fn time(&self) -> Timestamp {
-        let named = *self.named.lock();
-        named.map_or_else(|| self.shared.now(), |(time, at)| time.plus(at.elapsed()))
+        let (named, now) = (*self.named.lock(), self.shared.now());
+        named.map_or(now, |(time, at)| time.plus(now.since(at)))
     }
 }
 
@@ -170,7 +170,7 @@ async fn check(State(door): State<Door>, body: Bytes) -> Response {
     };
     let now = match call.time.map(|seconds| timestamp(seconds, "time")).transpose() {
         Ok(named) => {
-            *door.named.lock() = named.map(|time| (time, Instant::now()));
+            *door.named.lock() = named.map(|time| (time, door.shared.now()));
             named.unwrap_or_else(|| door.shared.now())
         }
         Err(answer) => return *answer,

@@ -88,12 +88,13 @@ impl Before {
         let lately = std::array::from_fn(|at| counts[at] - before[at].min(counts[at]));
         let was = std::mem::replace(&mut self.stats, *stats);
         let since = |now: u64, was: u64| now.saturating_sub(was);
+        let (risk, risk_before) = (stats.risk_tenths(), was.risk_tenths());
         Sample {
             time,
             actions: std::array::from_fn(|at| since(stats.decided[at], was.decided[at])),
             denied: since(stats.denied, was.denied),
             shadow_denied: since(stats.shadow_denied, was.shadow_denied),
-            risk: std::array::from_fn(|at| since(stats.risk_tenths()[at], was.risk_tenths()[at])),
+            risk: std::array::from_fn(|at| since(risk[at], risk_before[at])),
             outcomes: [
                 since(stats.outcomes, was.outcomes),
                 since(stats.client_errors, was.client_errors),

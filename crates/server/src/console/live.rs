@@ -34,7 +34,7 @@ pub(crate) async fn follow(shared: Arc<Shared>, stop: CancellationToken) {
         let active = {
             let mut incidents = console.incidents.lock();
             incidents.follow(&shared.engine, now);
-            incidents.latest().iter().filter(|incident| incident.goes_on(now)).count()
+            incidents.active(now)
         };
         if console.live.receiver_count() == 0 {
             continue;

@@ -33,10 +33,7 @@ pub(crate) async fn overview(
     let shared = &door.shared;
     let (stats, policy, now) = (shared.engine.stats(), shared.engine.policy(), shared.now());
     let (samples, every) = (shared.console.history.lock().samples(), super::history::EVERY);
-    let active = {
-        let incidents = shared.console.incidents.lock();
-        incidents.latest().iter().filter(|incident| incident.goes_on(now)).count()
-    };
+    let active = shared.console.incidents.lock().active(now);
     let answer = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "time": unix(now),

@@ -1,7 +1,7 @@
 //! The report as Markdown, short: for a ticket, a pull request or a mail.
 
 use super::document::Document;
-use super::tables::{FIXED, STRICT};
+use super::tables::{FIXED, FIXED_HEADS, STRICT};
 use super::words::{
     action, count, headline, limit, moment, number, parts, percent, period, read, safe, share,
     unnoticed,
@@ -174,15 +174,7 @@ fn fixed(out: &mut String, document: &Document<'_>) -> fmt::Result {
     if found.requests == 0 {
         return Ok(());
     }
-    let heads = [
-        "requests a minute for each client",
-        "would deny",
-        "share",
-        "of clients Tidegate denies",
-        "of clients it leaves alone",
-        "clients it leaves alone, hit",
-    ];
-    head(out, "A fixed limit instead", &heads)?;
+    head(out, "A fixed limit instead", &FIXED_HEADS)?;
     let denied = number(found.denied);
     let own = share(found.denied, found.requests);
     writeln!(out, "| **Tidegate** | {denied} | {own} | {denied} | 0 | 0 |")?;

@@ -14,6 +14,15 @@ const ROUTE: usize = 60;
 const REASON: usize = 120;
 /// The fixed limits of the comparison, a minute.
 pub(super) const FIXED: [u32; 6] = [60, 120, 300, 600, 1200, 6000];
+/// What is told of each of them.
+pub(super) const FIXED_HEADS: [&str; 6] = [
+    "requests a minute for each client",
+    "would deny",
+    "share",
+    "of clients Tidegate denies",
+    "of clients it leaves alone",
+    "clients it leaves alone, hit",
+];
 /// The fixed limits that busy clients are held against.
 pub(super) const STRICT: [u32; 2] = [60, 300];
 /// How many clients everybody sees.
@@ -215,17 +224,9 @@ pub(super) fn routes(document: &Document<'_>) -> Markup {
 /// What a limit for everybody would have done.
 pub(super) fn fixed(document: &Document<'_>) -> Markup {
     let found = document.found;
-    let heads = [
-        "requests a minute for each client",
-        "would deny",
-        "share",
-        "of clients Tidegate denies",
-        "of clients it leaves alone",
-        "clients it leaves alone, hit",
-    ];
     html! {
         p { "The same requests under one limit for everybody, with a burst of as many." }
-        (table("Fixed limits", &heads, &html! {
+        (table("Fixed limits", &FIXED_HEADS, &html! {
             tr class="own" {
                 th scope="row" { "Tidegate" }
                 td { (number(found.denied)) }
