@@ -116,19 +116,19 @@ impl Memory {
     #[must_use]
     pub fn expected(&self, route: RouteId, known: bool, now: Timestamp) -> (Ratios, Option<f32>) {
         const PRIOR: f32 = 8.0;
-        let site = self.groups.site(now).group;
+        let site = usual_of_sites(&self.groups.site(now).group);
         if !known {
-            return (site.ratios, None);
+            return (site, None);
         }
         let view = self.groups.route(route, now);
         let towards =
             |own: f32, all: f32| (own * view.outcomes + all * PRIOR) / (view.outcomes + PRIOR);
         let ratios = Ratios {
-            error: towards(view.ratios.error, site.ratios.error),
-            auth: towards(view.ratios.auth, site.ratios.auth),
-            missing: towards(view.ratios.missing, site.ratios.missing),
+            error: towards(view.ratios.error, site.error),
+            auth: towards(view.ratios.auth, site.auth),
+            missing: towards(view.ratios.missing, site.missing),
             // When the whole site fails, no route was expected to do better.
-            server: towards(view.ratios.server, site.ratios.server).max(site.ratios.server),
+            server: towards(view.ratios.server, site.server).max(site.server),
         };
         (ratios, view.latency)
     }
@@ -160,5 +160,46 @@ impl Memory {
     pub fn learn_route(&self, method: Method, path: &str, status: u16) {
         let target = crate::path::read(path);
         self.routes.learn(method, &target, path, (200..400).contains(&status));
+    }
+}
+
+/// What a site gives everybody, as far as it is known: where nothing but a scanner has been yet, what
+/// it gives the scanner must not be what is usual. Failures of its own are as they are, for in an
+/// outage nobody was expected to fare better.
+fn usual_of_sites(site: &GroupView) -> Ratios {
+    const PRIOR: f32 = 30.0;
+    const USUAL: Ratios = Ratios { error: 0.05, auth: 0.01, missing: 0.03, server: 0.0 };
+    let towards =
+        |own: f32, usual: f32| (own * site.outcomes + usual * PRIOR) / (site.outcomes + PRIOR);
+    Ratios {
+        error: towards(site.ratios.error, USUAL.error),
+        auth: towards(site.ratios.auth, USUAL.auth),
+        missing: towards(site.ratios.missing, USUAL.missing),
+        server: site.ratios.server,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_who_comes_does_not_set_the_standard() {
+        let memory = Memory::new(64);
+        let trace = Trace { network: Key(1), route: 1, fingerprint: 2 };
+        let outcome = Outcome { status: 404, bytes: 0, duration: None };
+        let learn = |from: u64, times: u64| {
+            for at in (0..times).map(|n| Timestamp::from_secs(1_000_000 + from + n)) {
+                let (expected, _) = memory.expected(trace.route, false, at);
+                memory.learn(&trace, &outcome, expected, 1.0, at);
+            }
+            memory.expected(trace.route, false, Timestamp::from_secs(1_000_000 + from + times)).0
+        };
+        let young = learn(0, 5);
+        assert!(young.missing < 0.2 && young.error < 0.2, "{young:?}");
+        // After hundreds the site is what it is.
+        let known = learn(5, 400);
+        assert!(known.missing > 0.9 && known.error > 0.9, "{known:?}");
+        assert!(known.auth < 0.01, "{known:?}");
     }
 }

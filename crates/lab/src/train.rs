@@ -51,6 +51,13 @@ const CALM: f64 = 3.0;
 /// while it lasts, and nothing harmless looks more like an attack.
 const CROWD_WORTH: f64 = 3.0;
 
+/// What was not there or not allowed anyway.
+const REFUSED: [u16; 5] = [401, 403, 404, 405, 410];
+
+/// How much a harmless row of such an answer counts: to deny what the site refuses harms nobody. Else
+/// a program whose token has expired would speak for everybody who tries passwords.
+const REFUSED_WORTH: f64 = 0.2;
+
 /// The rows of one family of actors, from all runs.
 #[derive(Default)]
 struct Rows {
@@ -182,7 +189,10 @@ fn watch(traffic: &Traffic, run: u32) -> Families {
             family.abusive = actor.abusive;
             // A row stands for the requests until the next one, but a client of ten thousand
             // requests must not outweigh a thousand clients of ten.
-            let weight = f64::from(step).powf(0.75);
+            let mut weight = f64::from(step).powf(0.75);
+            if !actor.abusive && REFUSED.contains(&event.outcome.status) {
+                weight *= REFUSED_WORTH;
+            }
             let (features, style) = (decision.features, traffic.style);
             family.rows.push(Row { features, weight, run, style });
             *next += step;

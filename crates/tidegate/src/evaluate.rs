@@ -36,10 +36,11 @@ pub(crate) fn run(args: &EvaluateArgs) -> miette::Result<()> {
 }
 
 /// Most harm that a scenario may do when the gate is on. A gate runs on a few minutes of a few
-/// sites, where one misjudged integration is many requests, so it is wider than the target.
-const GATE_HARM: f64 = 0.02;
+/// sites, where one misjudged integration is many requests, so it is wider than the target. Of four
+/// sites one alone decides; of eight none does.
+const GATE_HARM: f64 = 0.01;
 /// Least abuse that must be denied of floods, scans and scrapers together.
-const GATE_CAUGHT: f64 = 0.6;
+const GATE_CAUGHT: f64 = 0.8;
 
 fn gate(report: &Report) -> miette::Result<()> {
     for row in &report.scenarios {

@@ -24,6 +24,7 @@ mod carding;
 mod churner;
 mod crawler;
 mod crowd;
+mod developer;
 pub mod dice;
 mod enumeration;
 mod flood;
@@ -53,6 +54,7 @@ pub use write::{WriteError, write};
 use actor::{FAMILIES, Family, Lists, Stage};
 use address::Networks;
 use agents::Agents;
+use developer::Developer;
 use dice::Dice;
 use site::{Site, Span, Style};
 use std::net::IpAddr;
@@ -166,7 +168,11 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     // them bring as much as elsewhere.
     let small = dice.chance(0.33);
     let usual = if small { dice.spread(0.05, 8.0) } else { rate };
-    let visits = (usual * length).max(60.0);
+    // One in ten is hardly visited: a trial system, or one that went online a moment ago. Attackers find
+    // it all the same, and at once. It has a stream of its own, so that it moves no other draw.
+    let mut solitude = Dice::new(seed, 6);
+    let deserted = solitude.chance(0.1).then(|| solitude.spread(1.0, 300.0));
+    let visits = deserted.unwrap_or((usual * length).max(60.0));
 
     // What depends on the scenario has a stream of its own, so that it moves no other draw.
     let mut fate = Dice::new(seed, 1);
@@ -180,18 +186,30 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         let volume = family.volume(&mut dice, site.style) * scenario.emphasis(family.name());
         // Attacks and crowds begin once there is history, each at its own time.
         let (low, high) = if scenario == Scenario::Mixed { (0.0, 0.7) } else { (0.2, 0.5) };
-        let from = length * dice.between(low, high);
+        let mut from = length * dice.between(low, high);
+        let mut comes = true;
+        if deserted.is_some() {
+            from *= solitude.unit();
+            comes = solitude.chance(0.4);
+        }
         let later = Span { from, to: length };
         if family.abusive() {
             if attacks.contains(&family.name()) {
                 cast.push((n as u64, family, volume, later));
             }
-        } else if family.name() != "crowd" {
+        } else if family.name() == "crowd" {
+            if scenario.crowded() {
+                cast.push((n as u64, family, volume, later));
+            }
+        } else if comes {
             legitimate += volume;
             cast.push((n as u64, family, volume, whole));
-        } else if scenario.crowded() {
-            cast.push((n as u64, family, volume, later));
         }
+    }
+    if solitude.chance(if deserted.is_some() { 0.7 } else { 0.1 }) {
+        let volume = Developer.volume(&mut solitude, site.style);
+        legitimate += volume;
+        cast.push((FAMILIES.len() as u64, &Developer, volume, whole));
     }
     for (_, family, volume, _) in &mut cast {
         if !family.abusive() && family.name() != "crowd" {
@@ -211,7 +229,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
             span,
             // Long simulations stay affordable: an attack does not grow with them without end.
             budget: if span == whole {
-                (volume * visits).max(if small { 3.0 } else { 20.0 })
+                (volume * visits).max(if small || deserted.is_some() { 3.0 } else { 20.0 })
             } else {
                 (volume * total).clamp(20.0, 150_000.0)
             } as usize,
