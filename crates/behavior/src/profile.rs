@@ -150,6 +150,21 @@ impl Profile {
         self.learned
     }
 
+    /// Whether the client tries things out and finds nothing: log-ins of which none is taken, or ever
+    /// new paths that are not there, two dozen lately and as good as nothing else. It is held against
+    /// no standard, for who is alone on a site, or on its log-in, sets the standard.
+    #[must_use]
+    pub fn in_vain(&self) -> bool {
+        const ANSWERS: f32 = 20.0;
+        const MOST: f32 = 0.95;
+        const NEW: f32 = 0.8;
+        let Tally { outcomes, auth, missing, .. } = self.tally;
+        // Without a name of its own: programs whose key is no longer good are no log-ins.
+        let log_ins = auth >= outcomes * MOST && self.shares.write >= MOST && !self.credentialed;
+        let paths = missing >= outcomes * MOST && self.shares.novel >= NEW;
+        outcomes >= ANSWERS && (log_ins || paths)
+    }
+
     /// How many fingerprints the client showed lately, about.
     #[must_use]
     pub fn fingerprints(&self) -> f32 {

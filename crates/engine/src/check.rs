@@ -57,6 +57,8 @@ impl Engine {
                 })
             });
             self.counters.advised(advised.is_some());
+            let in_vain = client.profile.in_vain();
+            let score = score.map(|score| at_least(in_vain, score));
             let note = note.judged(&client.profile, score);
             let suspicion = self.memory.suspicion(&client.profile, &facts);
             if snapshot.policy.adaptive.enabled {
@@ -84,6 +86,7 @@ impl Engine {
                 decision(&snapshot, request, &who, &facts, features, &learned, &held);
             decision.anomaly = client.standing.oddity.score();
             decision.spared = apart;
+            decision.in_vain = in_vain;
             client.answered(&decision);
             let seen = Seen {
                 name: who.name,
@@ -148,6 +151,16 @@ impl Engine {
         }
         held
     }
+}
+
+/// The least score of a client that tries log-ins or paths in vain. It throttles and does not block: to
+/// deny what would be refused anyway harms nobody, and a program whose password is mended must get
+/// through to show it.
+const IN_VAIN: f32 = 0.7;
+
+/// The score of a client that tries things `in_vain` or does not.
+pub(crate) const fn at_least(in_vain: bool, score: f32) -> f32 {
+    if in_vain { score.max(IN_VAIN) } else { score }
 }
 
 /// A client without a credential earns its full limit no sooner than this, seconds: good requests
@@ -386,6 +399,7 @@ fn decision(
         score: learned.score.unwrap_or(0.0),
         suspicion: learned.suspicion,
         spared: false,
+        in_vain: false,
     }
 }
 

@@ -172,6 +172,9 @@ pub struct Decision {
     /// Whether one of those behind a shared address was spared what the address is held to: `action`
     /// and `risk` are then of that one alone.
     pub spared: bool,
+    /// Whether the client tries log-ins or paths in vain, and is held back for that whatever the model
+    /// makes of it.
+    pub in_vain: bool,
 }
 
 impl Decision {

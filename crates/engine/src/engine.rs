@@ -203,7 +203,16 @@ impl Engine {
         }
         match (&self.current.load().model, decision.scored) {
             (Some(model), true) => {
-                words::reasons(&model.explain(&decision.features), &decision.features, MOST)
+                let mut all =
+                    words::reasons(&model.explain(&decision.features), &decision.features, MOST);
+                if decision.in_vain {
+                    all.truncate(MOST - 1);
+                    all.insert(
+                        0,
+                        "tries log-ins or paths, and all are refused or not there".into(),
+                    );
+                }
+                all
             }
             _ => vec!["no model scored this request: static limits alone".into()],
         }

@@ -52,7 +52,7 @@ const CALM: f64 = 3.0;
 const CROWD_WORTH: f64 = 3.0;
 
 /// What was not there or not allowed anyway.
-const REFUSED: [u16; 5] = [401, 403, 404, 405, 410];
+pub(crate) const REFUSED: [u16; 5] = [401, 403, 404, 405, 410];
 
 /// How much a harmless row of such an answer counts: to deny what the site refuses harms nobody. Else
 /// a program whose token has expired would speak for everybody who tries passwords.

@@ -140,6 +140,9 @@ impl Worker {
         let Self { background, requests, engine, scorer } = self;
         match scorer {
             Scorer::Local(model) => {
+                // Nobody waits for a thread that outlives the server, however the server ended.
+                let stop = stop.child_token();
+                let _ended = stop.clone().drop_guard();
                 let work = move || local(&background, &requests, &engine, &model, &stop);
                 // A fault of a model's library must not take the server down without a word.
                 if tokio::task::spawn_blocking(work).await.is_err() {

@@ -198,8 +198,8 @@ fn print(plan: &Plan, report: &Report) {
     let number = |x: Option<f64>| x.map_or_else(|| "–".into(), |x| format!("{x:.4}"));
     println!("\nprecision {:.4}, recall {:.4}", report.precision, report.recall);
     println!(
-        "false positives {}, false negatives {}",
-        report.false_positives, report.false_negatives
+        "false positives {} ({} of them the site refused or had nothing for), false negatives {}",
+        report.false_positives, report.refused_anyway, report.false_negatives
     );
     println!("ROC-AUC {}, PR-AUC {}", number(report.roc_auc), number(report.pr_auc));
     println!(

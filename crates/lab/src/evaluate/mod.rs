@@ -9,6 +9,7 @@ pub use rules::{RULE_HARM, RulesCaught};
 use crate::simulate::site::Style;
 use crate::simulate::{Scenario, Traffic, generate};
 use crate::static_limits::{Counts, LIMITS, StaticLimits, best, ratio};
+use crate::train::REFUSED;
 use rules::Rules;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -122,6 +123,8 @@ pub struct Report {
     pub recall: f64,
     /// Legitimate requests denied.
     pub false_positives: u64,
+    /// Of those, requests that the site had nothing for or refused itself: 401, 403, 404, 405 and 410.
+    pub refused_anyway: u64,
     /// Abusive requests let through.
     pub false_negatives: u64,
 }
@@ -163,6 +166,7 @@ pub fn evaluate(
         for (name, family) in run.families {
             report.families.entry(name.into()).or_default().merge(family);
         }
+        report.refused_anyway += run.refused_anyway;
         scores.risk.extend(run.scores.risk);
         scores.label.extend(run.scores.label);
     });
@@ -231,6 +235,7 @@ struct Run {
     style: Style,
     counts: Counts,
     harmed: (u64, u64),
+    refused_anyway: u64,
     fixed: Fixed,
     rules: Rules,
     families: BTreeMap<&'static str, FamilyRow>,
@@ -265,6 +270,7 @@ impl Scores {
 fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
     let mut families: BTreeMap<&'static str, FamilyRow> = BTreeMap::new();
     let (mut scores, mut rules, mut harmed_of) = (Scores::default(), Rules::default(), (0, 0));
+    let mut refused_anyway = 0;
     let setup = Setup { capacity: 1 << 17, model: model.cloned(), ..Setup::default() };
     let policy = Policy { reputation: traffic.reputation.clone(), ..policy.clone() };
     let engine = Engine::new(policy, setup);
@@ -289,6 +295,7 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
         let (requests, denied, first) = &mut actors[event.actor as usize];
         *requests += 1;
         if !decision.allowed {
+            refused_anyway += u64::from(!abusive && REFUSED.contains(&event.outcome.status));
             *denied += 1;
             if *first == 0 {
                 *first = *requests;
@@ -319,6 +326,7 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
         style: traffic.style,
         counts: own,
         harmed: harmed_of,
+        refused_anyway,
         fixed: Fixed(limits.counts),
         rules,
         families,

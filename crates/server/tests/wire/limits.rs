@@ -1,13 +1,10 @@
 //! What a limited client sees, who counts as one client, and what shadow mode never does.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Gate, client, field, text, upstream};
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::get;
 use bytes::Bytes;
-use common::{Gate, client, field, text, upstream};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use std::net::SocketAddr;
@@ -208,7 +205,7 @@ async fn permits_come_back_when_the_client_goes_away() {
     let gate = Gate::start(upstream(app).await, rule).await;
     let slow = tokio::spawn({
         let url = gate.url("/slow");
-        async move { common::get(&client(), &url).await }
+        async move { crate::common::get(&client(), &url).await }
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(get_with(&gate, &[]).await.status(), StatusCode::TOO_MANY_REQUESTS);

@@ -1,7 +1,4 @@
 //! Every mistake in a configuration is told with its line and its remedy.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::path::{Path, PathBuf};
 use tidegate_server::config::{self, check, load};
@@ -377,7 +374,7 @@ fn a_gateway_may_ask_from_where_nobody_else_can() {
     let lines = check(&load(&path).unwrap());
     assert!(lines.iter().any(|line| line.starts_with("Redis clients ask on 127.0.0.1:6380")));
     assert!(!lines.iter().any(|line| line.starts_with("Warning")), "{lines:#?}");
-    let ours = common::certs::Authority::new("ours");
+    let ours = crate::common::certs::Authority::new("ours");
     let (folder, path) = write("");
     ours.write(folder.path(), "ca.pem");
     ours.signs().write(folder.path(), "own");

@@ -1,10 +1,7 @@
 //! The gRPC door and what should not come to it: broken streams, garbage, floods.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Gate, nobody, question};
 use bytes::{BufMut, Bytes, BytesMut};
-use common::{Gate, nobody, question};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper::client::conn::http2::{self, SendRequest};

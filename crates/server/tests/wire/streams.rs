@@ -1,9 +1,6 @@
 //! The services that Envoy keeps a stream open for: quotas that it enforces itself, and the processor.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Gate, grpc};
+use crate::common::{Gate, grpc};
 use tidegate_envoy::envoy::config::core::v3::{HeaderMap, HeaderValue};
 use tidegate_envoy::envoy::r#type::v3::rate_limit_strategy::{BlanketRule, Strategy};
 use tidegate_envoy::envoy::service::ext_proc::v3::external_processor_client::ExternalProcessorClient;

@@ -1,10 +1,7 @@
 //! What an operator sees of clients and attacks, and does about them, by the API that the pages use.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Gate, client, upstream};
 use axum::Router;
-use common::{Gate, client, upstream};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};

@@ -1,10 +1,7 @@
 //! The door for Redis clients with a client that is one: the crate `redis`, in both versions of the
 //! protocol.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Gate, free_port, nobody};
+use crate::common::{Gate, free_port, nobody};
 use redis::aio::MultiplexedConnection;
 use std::net::SocketAddr;
 use tokio::io::AsyncReadExt;

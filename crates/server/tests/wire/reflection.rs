@@ -1,9 +1,6 @@
 //! What the gRPC door says of itself: services that are served, and descriptors that are whole.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Gate, nobody};
+use crate::common::{Gate, nobody};
 use prost::Message;
 use prost_types::FileDescriptorProto;
 use std::collections::BTreeMap;

@@ -1,8 +1,7 @@
 //! The proxy passes on what it should, as it should: bodies, versions, upgrades, failures.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::certs::Authority;
+use crate::common::{Gate, client, field, h2_client, nobody, text, upstream};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::{Message, WebSocketUpgrade};
@@ -11,8 +10,6 @@ use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::routing::{any, get, post};
 use bytes::Bytes;
-use common::certs::Authority;
-use common::{Gate, client, field, h2_client, nobody, text, upstream};
 use futures_util::{SinkExt, StreamExt};
 use http::{StatusCode, Version};
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -94,7 +91,7 @@ async fn http2_with_prior_knowledge() {
     ))
     .await;
     let gate = Gate::start(up, "").await;
-    let response = common::get(&h2_client(), &gate.url("/h")).await;
+    let response = crate::common::get(&h2_client(), &gate.url("/h")).await;
     assert_eq!((response.status(), response.version()), (StatusCode::OK, Version::HTTP_2));
     assert_eq!(text(response).await, gate.proxy.to_string());
     gate.stop().await;
@@ -114,7 +111,7 @@ async fn http2_upstream() {
     ))
     .await;
     let gate = Gate::start(up, "upstream: {url: 'http://{upstream}', http2: true}").await;
-    let response = common::get(&client(), &gate.url("/v")).await;
+    let response = crate::common::get(&client(), &gate.url("/v")).await;
     assert_eq!(text(response).await, format!("HTTP/2.0 {}", gate.proxy));
     gate.stop().await;
 }
@@ -178,7 +175,7 @@ async fn websockets_pass() {
 #[tokio::test]
 async fn an_upstream_that_is_down_is_a_502() {
     let gate = Gate::start(nobody().await, "").await;
-    let response = common::get(&client(), &gate.url("/")).await;
+    let response = crate::common::get(&client(), &gate.url("/")).await;
     assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
     assert_eq!(field(&response, "content-type"), "application/problem+json");
     let body: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
@@ -199,9 +196,9 @@ async fn an_upstream_that_says_nothing_is_a_504() {
     let up = upstream(Router::new().route("/", get(silent)).route("/cut", get(cut))).await;
     let gate = Gate::start(up, "upstream: {url: 'http://{upstream}', read_timeout: 300ms}").await;
     let started = Instant::now();
-    let response = common::get(&client(), &gate.url("/")).await;
+    let response = crate::common::get(&client(), &gate.url("/")).await;
     assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
-    let response = common::get(&client(), &gate.url("/cut")).await;
+    let response = crate::common::get(&client(), &gate.url("/cut")).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert!(response.into_body().collect().await.is_err());
     assert!(started.elapsed() < Duration::from_secs(5));

@@ -1,12 +1,9 @@
 //! Listeners behind a hop that speaks the PROXY protocol: HAProxy itself, and bytes by hand.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::certs::Authority;
+use crate::common::{Gate, Running, free_port, program, upstream};
 use axum::Router;
 use axum::http::HeaderMap;
-use common::certs::Authority;
-use common::{Gate, Running, free_port, program, upstream};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -172,7 +169,7 @@ async fn haproxy_tells_its_clients_in_both_versions() {
         let own = Ipv4Addr::new(127, 0, net, 1);
         let mut connector = HttpConnector::new();
         connector.set_local_address(Some(own.into()));
-        let client: common::Http = Client::builder(TokioExecutor::new()).build(connector);
+        let client: crate::common::Http = Client::builder(TokioExecutor::new()).build(connector);
         let mut statuses = Vec::new();
         for front in [v1, v2, v1, v2].into_iter().chain([v1, v2].into_iter().take(denied)) {
             let request = http::Request::get(format!("http://{front}/"))
@@ -181,7 +178,7 @@ async fn haproxy_tells_its_clients_in_both_versions() {
             let response = client.request(request.unwrap()).await.unwrap();
             statuses.push(response.status().as_u16());
             if response.status().is_success() {
-                assert_eq!(common::text(response).await, own.to_string());
+                assert_eq!(crate::common::text(response).await, own.to_string());
             }
         }
         assert_eq!(statuses, [[200; 4].as_slice(), &vec![429; denied]].concat());

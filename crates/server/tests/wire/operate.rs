@@ -1,11 +1,8 @@
 //! What an operator does: calls the API, reads metrics, reloads, stops.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Gate, client, upstream};
 use axum::Router;
 use axum::routing::get;
-use common::{Gate, client, upstream};
 use http::StatusCode;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -142,7 +139,7 @@ async fn the_token_guards_all_but_health() {
 async fn metrics_are_openmetrics() {
     let gate = Gate::start(hello().await, "rules: [{name: one, limit: 1/min}]").await;
     for _ in 0..3 {
-        let _ = common::get(&client(), &gate.url("/")).await;
+        let _ = crate::common::get(&client(), &gate.url("/")).await;
     }
     let (status, text) = gate.admin_text("GET", "/metrics", "", None).await;
     assert_eq!(status, StatusCode::OK);
@@ -230,12 +227,14 @@ async fn stopping_lets_requests_finish() {
     let (url, proxy, admin) = (gate.url("/slow"), gate.proxy, gate.admin);
     let mut idle = TcpStream::connect(proxy).await.unwrap();
     assert!(ask(&mut idle).await.ends_with("hello"));
-    let slow = tokio::spawn(async move { common::text(common::get(&client(), &url).await).await });
+    let slow = tokio::spawn(async move {
+        crate::common::text(crate::common::get(&client(), &url).await).await
+    });
     tokio::time::sleep(Duration::from_millis(200)).await;
     gate.tell_to_stop();
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(TcpStream::connect(proxy).await.is_err(), "a new connection was accepted");
-    let ready = common::get(&client(), &format!("http://{admin}/readyz")).await;
+    let ready = crate::common::get(&client(), &format!("http://{admin}/readyz")).await;
     assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
     let mut end = Vec::new();
     assert_eq!(idle.read_to_end(&mut end).await.unwrap(), 0, "an idle connection stayed");

@@ -1,14 +1,11 @@
 //! Clients that dawdle are cut off, those that are merely slow are not, and connections are capped.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Gate, upstream};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::routing::{any, get, post};
 use bytes::Bytes;
-use common::{Gate, upstream};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{self, SendRequest};
@@ -142,7 +139,7 @@ async fn a_client_that_waits_for_its_answer_is_not_idle() {
     assert!(answer(&mut stream).await.ends_with("late"));
     let (mut send, _connection) = h2(&gate).await;
     let response = h2_get(&mut send, &gate, "/").await;
-    assert_eq!(common::text(response).await, "late");
+    assert_eq!(crate::common::text(response).await, "late");
     gate.stop().await;
 }
 

@@ -1,9 +1,6 @@
 //! The gRPC door as a client of the protocol sees it: defined answers to whatever is sent, and health.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Gate, grpc, question};
+use crate::common::{Gate, grpc, question};
 use hyper_util::client::legacy::connect::HttpConnector;
 use tidegate_envoy::envoy::config::core::v3::address::Address as AnyAddress;
 use tidegate_envoy::envoy::config::core::v3::{

@@ -1,13 +1,10 @@
 //! Real gateways in front of a real upstream, with the files of `examples/gateways`: an attack is
 //! stopped and a bystander is not, what became of requests comes back, and nothing is lost when
 //! Tidegate stops.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{Gate, field, free_port, program, upstream};
 use axum::Router;
 use axum::routing::{get, post};
-use common::{Gate, field, free_port, program, upstream};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -118,6 +115,7 @@ async fn application() -> SocketAddr {
     upstream(
         Router::new()
             .route("/", get(|| async { "hello" }))
+            .route("/style.css", get(|| async { "p {}" }))
             .route("/slow", get(slow))
             .route("/echo", post(echo))
             .route("/login", post(login)),
@@ -253,12 +251,12 @@ impl Site {
         ask(who, self.front, "GET", path, "").await.unwrap()
     }
 
-    /// Ten minutes of people who look at a page and log in, most of them at the first try.
+    /// Ten minutes of people who look at a page with its style and log in, most of them at the first try.
     fn has_history(&self) {
         let engine = &self.gate().engine;
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let start = Timestamp::EPOCH.plus(now.checked_sub(Duration::from_secs(600)).unwrap());
-        let pages = [("/", Method::Get), ("/slow", Method::Get), ("/login", Method::Post)];
+        let pages = [("/", Method::Get), ("/style.css", Method::Get), ("/login", Method::Post)];
         for n in 0..1500u32 {
             let time = start.plus(Duration::from_millis(u64::from(n) * 400));
             let addr = Some(Ipv4Addr::new(198, 18, (n / 3 % 3) as u8, (n / 3 % 200) as u8).into());
@@ -322,12 +320,17 @@ async fn ask(
 
 /// A page as another browser asks for it.
 async fn visit(client: &Http, front: SocketAddr) -> StatusCode {
-    let fields = [
-        ("user-agent", "Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 Version/18.1 Safari/605.1.15"),
-        ("accept", "text/html"),
+    let agent = "Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 Version/18.1 Safari/605.1.15";
+    let page = [("user-agent", agent), ("accept", "text/html"), ("accept-language", "en")];
+    let style = [
+        ("user-agent", agent),
+        ("accept", "text/css"),
         ("accept-language", "en"),
+        ("referer", "http://site.example/"),
     ];
-    send(client, front, "GET", "/", "", &fields).await.unwrap().status()
+    let seen = send(client, front, "GET", "/", "", &page).await.unwrap().status();
+    let styled = send(client, front, "GET", "/style.css", "", &style).await.unwrap().status();
+    seen.max(styled)
 }
 
 async fn send(
@@ -395,12 +398,12 @@ async fn an_attack_is_stopped_and_a_bystander_is_not(kind: Kind) {
         if n % 6 == 0 {
             let response = site.get(&bystander, "/slow").await;
             assert_eq!(response.status(), StatusCode::OK, "{kind:?}");
-            assert_eq!(common::text(response).await, "slow");
+            assert_eq!(crate::common::text(response).await, "slow");
         }
     }
     assert_eq!((passed, denied), (20, 40), "{kind:?}");
     let response = ask(&bystander, site.front, "POST", "/echo", "a body").await.unwrap();
-    assert_eq!(common::text(response).await, "a body", "{kind:?}");
+    assert_eq!(crate::common::text(response).await, "a body", "{kind:?}");
     // Whatever came of what passed is known: 20 and 10 and 1.
     // (That limits of descriptors denied a request is an answer like any other.)
     let more = if kind == Kind::Limits { 40 } else { 0 };
@@ -471,7 +474,7 @@ async fn tidegate_may_stop_and_come_back(kind: Kind) {
         assert_eq!(during, StatusCode::OK, "{kind:?}");
         assert_eq!(statuses.keys().copied().collect::<Vec<_>>(), [200], "{kind:?} {statuses:?}");
         let response = ask(&who, front, "POST", "/echo", "a body").await.unwrap();
-        assert_eq!(common::text(response).await, "a body", "{kind:?}");
+        assert_eq!(crate::common::text(response).await, "a body", "{kind:?}");
     }
     // It comes back and is asked again.
     site.gate = Some(Gate::start(site.upstream, &site.text).await);
@@ -532,7 +535,7 @@ async fn envoy_enforces_what_it_is_allotted_and_reports_it() {
     site.gate.take().unwrap().stop().await;
     for _ in 0..20 {
         let response = ask(&attacker, site.front, "POST", "/echo", "a body").await.unwrap();
-        assert_eq!(common::text(response).await, "a body");
+        assert_eq!(crate::common::text(response).await, "a body");
     }
     site.stop().await;
 }

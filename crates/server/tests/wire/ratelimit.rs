@@ -1,9 +1,6 @@
 //! What envoyproxy/ratelimit does with its configuration and with calls, a test a row; and the wire around it.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Gate, grpc};
+use crate::common::{Gate, grpc};
 use prost_types::Value;
 use prost_types::value::Kind;
 use tidegate_envoy::envoy::extensions::common::ratelimit::v3::RateLimitDescriptor;

@@ -1,13 +1,10 @@
 //! The doors of gateways over TLS: who is served, what a renewed certificate changes, and Envoy itself.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::certs::{Authority, Pair};
+use crate::common::{Gate, Running, free_port, nobody, program, upstream};
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
-use common::certs::{Authority, Pair};
-use common::{Gate, Running, free_port, nobody, program, upstream};
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -226,10 +223,10 @@ async fn envoy_asks_over_tls_with_a_certificate_of_its_own() {
     };
     let said = || std::fs::read_to_string(&out).unwrap();
     timeout(Duration::from_secs(30), up).await.unwrap_or_else(|_| panic!("{}", said()));
-    let client = common::client();
+    let client = crate::common::client();
     let mut statuses = Vec::new();
     for _ in 0..5 {
-        let response = common::get(&client, &format!("http://{front}/")).await;
+        let response = crate::common::get(&client, &format!("http://{front}/")).await;
         statuses.push(response.status().as_u16());
     }
     assert_eq!(statuses, [200, 200, 200, 429, 429], "{}", said());
