@@ -151,7 +151,8 @@ fn put_label(door: &Door, client: Key, abusive: bool) {
     let now = door.shared.now();
     let Some(detail) = door.shared.engine.client(client, now) else { return };
     let view = detail.view;
-    door.shared.console.labels.lock().put(Label {
+    let mut labels = door.shared.console.labels.lock();
+    labels.put(Label {
         client,
         name: view.name,
         abusive,
@@ -159,6 +160,8 @@ fn put_label(door: &Door, client: Key, abusive: bool) {
         risk: view.risk,
         held_back: view.action >= Action::Throttle || view.denied > 0,
     });
+    door.shared.metrics.labelled(&labels.confusion());
+    drop(labels);
     for model in &door.shared.background {
         model.trial.label(client, abusive);
     }

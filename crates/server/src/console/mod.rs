@@ -18,6 +18,7 @@ pub(crate) use views::{
 
 use audit::Audit;
 use history::{History, Latency};
+pub(crate) use labels::Confusion;
 use labels::Labels;
 use parking_lot::Mutex;
 use serde::Serializer;

@@ -9,6 +9,7 @@ mod tests;
 
 use crate::background::Background;
 use crate::config::{Asked, Origin, Where};
+use crate::console::Confusion;
 use crate::outlook::Verdict;
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
@@ -27,6 +28,8 @@ use tidegate_models::{AnyModel, Model, file};
 /// Counts by one label, whose values are all there from the start: what appears only when it first
 /// happens has no rise that Prometheus could see.
 type Counts = Family<[(&'static str, &'static str); 1], Counter>;
+/// Numbers by two labels, all there from the start.
+type Table = Family<[(&'static str, &'static str); 2], Gauge>;
 type Infos<const N: usize> = Family<[(&'static str, String); N], Gauge>;
 
 const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "429", "5xx"];
@@ -51,6 +54,7 @@ pub(crate) struct Metrics {
     commands: Counts,
     refused: Counts,
     models: Infos<5>,
+    labelled: Table,
     pub connections: Gauge,
     pub connections_full: Counter,
     pub in_flight: Gauge,
@@ -125,6 +129,7 @@ impl Metrics {
             commands: counts("answer", &COMMANDS),
             refused: counts("reason", &REFUSALS),
             models: Infos::default(),
+            labelled: Table::default(),
             connections: Gauge::default(),
             connections_full: Counter::default(),
             in_flight: Gauge::default(),
@@ -134,6 +139,7 @@ impl Metrics {
         // A server that runs has read its configuration.
         metrics.reloaded.set(1);
         metrics.config_time.set(unix_seconds());
+        metrics.labelled(&Confusion::default());
         metrics.registered(engine, background)
     }
 
@@ -194,6 +200,11 @@ impl Metrics {
             "Hours by how the site's requests compare with their forecast",
             self.forecasts.clone(),
         );
+        registry.register(
+            "labelled_clients",
+            "Clients that somebody said are abusive or harmless, by whether they were held back by then",
+            self.labelled.clone(),
+        );
         registry.register("connections", "Connections open to the proxy", self.connections.clone());
         registry.register(
             "connections_full",
@@ -233,6 +244,19 @@ impl Metrics {
             ("checksum", model.checksum),
         ];
         self.models.get_or_create(&labels).set(1);
+    }
+
+    /// Takes over how often decisions were right, by what people said.
+    pub(crate) fn labelled(&self, said: &Confusion) {
+        for (label, held_back, count) in [
+            ("abusive", "yes", said.true_positives),
+            ("harmless", "yes", said.false_positives),
+            ("harmless", "no", said.true_negatives),
+            ("abusive", "no", said.false_negatives),
+        ] {
+            let labels = [("label", label), ("held_back", held_back)];
+            self.labelled.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     /// Counts a response of the proxy.

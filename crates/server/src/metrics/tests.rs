@@ -28,6 +28,7 @@ const LABELS: &[(&str, Bound)] = &[
     ("class", Bound::Of(&["1xx", "2xx", "3xx", "4xx", "429", "5xx", "rest"])),
     ("decided", Bound::Of(&["passed", "limited"])),
     ("direction", Bound::Of(&["rise", "drop"])),
+    ("held_back", Bound::Of(&["yes", "no"])),
     (
         "kind",
         // Of `model_info`, `upstream_failures`, `background_failures` and `descriptor_hits`.
@@ -58,6 +59,7 @@ const LABELS: &[(&str, Bound)] = &[
             "the limits by descriptor of the configuration, and a thousand values told apart",
         ),
     ),
+    ("label", Bound::Of(&["abusive", "harmless"])),
     ("mode", Bound::Of(&["enforce", "shadow"])),
     ("model", Bound::Of(&["passed", "limited"])),
     ("name", Bound::By("one for each model in use")),

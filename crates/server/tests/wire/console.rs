@@ -127,6 +127,9 @@ async fn an_attack_is_seen_explained_and_ended_by_hand() {
     gate.admin("POST", &format!("/v1/incidents/{number}"), &wrong).await;
     let (_, labels) = gate.admin("GET", "/v1/labels", "").await;
     assert_eq!(labels["confusion"]["false_positives"], 1, "{labels}");
+    let (_, metrics) = gate.admin_text("GET", "/metrics", "", None).await;
+    let line = r#"tidegate_labelled_clients{label="harmless",held_back="yes"} 1"#;
+    assert!(metrics.lines().any(|found| found == line), "{line} not in\n{metrics}");
     let (_, csv) = gate.admin_text("GET", "/v1/labels.csv", "", None).await;
     assert_eq!(csv, "client,abusive\n203.0.113.66,false\n");
 
