@@ -9,16 +9,18 @@ use crate::answer;
 use crate::background::distance;
 use crate::config::Admin;
 use crate::console;
+use crate::extract;
 use crate::identify::shape;
+use crate::openapi;
 use crate::shared::Shared;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,12 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest body of a call: a thousand outcomes fit many times over.
 const MOST_BYTES: usize = 1 << 20;
+
+/// The first second that a [`Timestamp`] does not hold.
+const END_OF_TIME: Duration = Duration::from_secs(u64::MAX / 1_000_000_000);
+
+/// Longest time that a request may have taken, milliseconds: thirty years.
+const LONGEST_MS: f64 = 1e12;
 
 /// What every call has at hand.
 #[derive(Clone)]
@@ -57,44 +65,64 @@ impl Door {
     }
 }
 
-/// A time in seconds since the Unix epoch, of this field.
+/// A time in seconds since the Unix epoch, of this field. What a clock can't show is refused: who
+/// sends milliseconds would set it to the far future, and nothing would heal any more.
 fn timestamp(seconds: f64, field: &str) -> Result<Timestamp, Box<Response>> {
-    Duration::try_from_secs_f64(seconds)
-        .map(|since| Timestamp::EPOCH.plus(since))
-        .map_err(|e| Box::new(problem(StatusCode::BAD_REQUEST, &format!("Field `{field}`: {e}"))))
+    let since = Duration::try_from_secs_f64(seconds).ok().filter(|since| *since < END_OF_TIME);
+    since.map(|since| Timestamp::EPOCH.plus(since)).ok_or_else(|| {
+        let detail = format!("Field `{field}`: {seconds} is not a time in seconds since 1970");
+        Box::new(problem(StatusCode::BAD_REQUEST, &detail))
+    })
+}
+
+/// A path, and what answers there.
+type Route = (&'static str, MethodRouter<Door>);
+
+/// What needs the token; `openapi.json` says what each takes and answers.
+pub(crate) fn guarded() -> Vec<Route> {
+    vec![
+        ("/v1/check", post(check)),
+        ("/v1/outcome", post(outcome)),
+        ("/v1/overview", get(console::overview)),
+        ("/v1/live", get(console::stream)),
+        ("/v1/clients", get(console::clients)),
+        ("/v1/clients/{client}", get(console::client).post(console::act_on_client)),
+        ("/v1/clients/{client}/explain", get(console::explain)),
+        ("/v1/clients/{client}/label", post(console::label)),
+        ("/v1/by-hand", get(console::by_hand)),
+        ("/v1/routes", get(console::routes)),
+        ("/v1/incidents", get(console::incidents)),
+        ("/v1/incidents/{id}", get(console::incident).post(console::act_on_incident)),
+        ("/v1/model", get(console::model)),
+        ("/v1/policy", get(console::policy)),
+        ("/v1/labels", get(console::label_list)),
+        ("/v1/labels.csv", get(console::label_file)),
+        ("/v1/audit", get(console::audit_log)),
+        ("/v1/anomalies", get(anomalies)),
+        ("/v1/background", get(background)),
+        ("/v1/background/labels", post(labels)),
+        ("/v1/openapi.json", get(openapi::document)),
+        ("/metrics", get(metrics)),
+    ]
+}
+
+/// What whoever watches the process may ask without one.
+pub(crate) fn open() -> Vec<Route> {
+    vec![("/healthz", get(|| async { "ok\n" })), ("/readyz", get(ready))]
 }
 
 /// The routes of the admin listener.
 pub(crate) fn router(shared: Arc<Shared>, admin: &Admin, closing: CancellationToken) -> Router {
     let door = Door { started: shared.now().as_secs(), shared, closing, named: Arc::default() };
     let tokens = Tokens::new(admin);
-    Router::new()
-        .route("/v1/check", post(check))
-        .route("/v1/outcome", post(outcome))
-        .route("/v1/overview", get(console::overview))
-        .route("/v1/live", get(console::stream))
-        .route("/v1/clients", get(console::clients))
-        .route("/v1/clients/{client}", get(console::client).post(console::act_on_client))
-        .route("/v1/clients/{client}/explain", get(console::explain))
-        .route("/v1/clients/{client}/label", post(console::label))
-        .route("/v1/by-hand", get(console::by_hand))
-        .route("/v1/routes", get(console::routes))
-        .route("/v1/incidents", get(console::incidents))
-        .route("/v1/incidents/{id}", get(console::incident).post(console::act_on_incident))
-        .route("/v1/model", get(console::model))
-        .route("/v1/policy", get(console::policy))
-        .route("/v1/labels", get(console::label_list))
-        .route("/v1/labels.csv", get(console::label_file))
-        .route("/v1/audit", get(console::audit_log))
-        .route("/v1/anomalies", get(anomalies))
-        .route("/v1/background", get(background))
-        .route("/v1/background/labels", post(labels))
-        .route("/metrics", get(metrics))
+    let all = |routes: Vec<Route>| {
+        routes.into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route))
+    };
+    all(guarded())
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .route_layer(middleware::from_fn_with_state(tokens.clone(), authorize))
         .merge(console::assets())
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
+        .merge(all(open()))
         .fallback(async || problem(StatusCode::NOT_FOUND, "There is no such endpoint."))
         .method_not_allowed_fallback(async || {
             problem(StatusCode::METHOD_NOT_ALLOWED, "The endpoint has another method.")
@@ -135,7 +163,7 @@ struct CheckCall {
     #[serde(default)]
     header_names: Vec<String>,
     ja4: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "extract::whole")]
     payload: u64,
     /// Seconds since the Unix epoch; the server's own clock when left out.
     time: Option<f64>,
@@ -163,7 +191,7 @@ struct CheckAnswer {
     ticket: String,
 }
 
-async fn check(State(door): State<Door>, body: Bytes) -> Response {
+async fn check(State(door): State<Door>, extract::Body(body): extract::Body) -> Response {
     let call: CheckCall = match read(&body) {
         Ok(call) => call,
         Err(answer) => return *answer,
@@ -175,14 +203,15 @@ async fn check(State(door): State<Door>, body: Bytes) -> Response {
         }
         Err(answer) => return *answer,
     };
-    if call.client_ip.is_none() && call.credential.is_none() {
+    let credential = call.credential.as_deref().filter(|text| !text.is_empty());
+    if call.client_ip.is_none() && credential.is_none() {
         let detail = "Field `client_ip`: give it, or `credential`: one of them names the client.";
         return problem(StatusCode::BAD_REQUEST, detail);
     }
     let record = Record {
         time: now,
         addr: call.client_ip,
-        credential: call.credential.as_deref().filter(|text| !text.is_empty()),
+        credential,
         user: call.user.as_deref().filter(|text| !text.is_empty()),
         method: Method::parse(call.method.as_bytes()),
         path: &call.path,
@@ -226,15 +255,16 @@ async fn check(State(door): State<Door>, body: Bytes) -> Response {
 #[serde(deny_unknown_fields)]
 struct OutcomeCall {
     ticket: String,
+    #[serde(deserialize_with = "extract::whole")]
     status: u16,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "extract::whole")]
     bytes: u64,
     duration_ms: Option<f64>,
     /// Seconds since the Unix epoch; as the last check has it when left out.
     time: Option<f64>,
 }
 
-async fn outcome(State(door): State<Door>, body: Bytes) -> Response {
+async fn outcome(State(door): State<Door>, extract::Body(body): extract::Body) -> Response {
     let batch = body.trim_ascii_start().first() == Some(&b'[');
     let calls: Vec<OutcomeCall> =
         match if batch { read(&body) } else { read(&body).map(|one| vec![one]) } {
@@ -245,24 +275,21 @@ async fn outcome(State(door): State<Door>, body: Bytes) -> Response {
     let mut outcomes: Vec<(Ticket, Outcome, Timestamp)> = Vec::with_capacity(calls.len());
     for (index, call) in calls.iter().enumerate() {
         let field = |name: &str| if batch { format!("[{index}].{name}") } else { name.to_owned() };
-        let ticket = match call.ticket.parse() {
-            Ok(ticket) => ticket,
-            Err(e) => {
-                return problem(
-                    StatusCode::BAD_REQUEST,
-                    &format!("Field `{}`: {e}", field("ticket")),
-                );
-            }
+        let wrong = |name: &str, what: &str| {
+            problem(StatusCode::BAD_REQUEST, &format!("Field `{}`: {what}", field(name)))
         };
-        let duration = call.duration_ms.map(|ms| Duration::try_from_secs_f64(ms / 1000.0));
-        let duration = match duration.transpose() {
-            Ok(duration) => duration,
-            Err(e) => {
-                return problem(
-                    StatusCode::BAD_REQUEST,
-                    &format!("Field `{}`: {e}", field("duration_ms")),
-                );
+        let ticket = match call.ticket.parse::<Ticket>() {
+            Ok(ticket) => ticket,
+            Err(e) => return wrong("ticket", &e.to_string()),
+        };
+        if !(100..1000).contains(&call.status) {
+            return wrong("status", &format!("{} is no status of HTTP", call.status));
+        }
+        let duration = match call.duration_ms {
+            Some(ms) if !(0.0..=LONGEST_MS).contains(&ms) => {
+                return wrong("duration_ms", &format!("{ms} is not a time in milliseconds"));
             }
+            ms => ms.map(|ms| Duration::from_secs_f64(ms / 1000.0)),
         };
         let time = match call.time.map(|seconds| timestamp(seconds, &field("time"))).transpose() {
             Ok(time) => time.unwrap_or_else(|| door.time()),
@@ -363,7 +390,7 @@ struct LabelCall {
 }
 
 /// Takes in what somebody found out about clients, for the comparison alone: it teaches nothing.
-async fn labels(State(door): State<Door>, body: Bytes) -> Response {
+async fn labels(State(door): State<Door>, extract::Body(body): extract::Body) -> Response {
     let calls: Vec<LabelCall> = match read(&body) {
         Ok(calls) => calls,
         Err(answer) => return *answer,

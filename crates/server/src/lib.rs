@@ -30,6 +30,8 @@
 //! | `background` | models that are asked in the background: challengers and advisors |
 //! | `kserve` | a remote model, by the KServe v2 protocol |
 //! | `api` | decisions for a gateway, health, metrics, clients |
+//! | `extract` | bodies and paths of its calls; what can't be read is a problem document |
+//! | `openapi` | what it is, for programs |
 //! | `fuzzing` | readers of bytes from outside, for the fuzz targets alone |
 //! | `reload` | a new configuration while the server runs |
 
@@ -43,6 +45,7 @@ pub mod config;
 mod console;
 mod door;
 mod envoy;
+mod extract;
 pub mod follow;
 mod forward;
 #[doc(hidden)]
@@ -53,6 +56,7 @@ mod identify;
 mod kserve;
 pub mod layer;
 mod metrics;
+mod openapi;
 mod outlook;
 mod process;
 mod proxy;

@@ -6,8 +6,8 @@ use super::views::{named, no_incident};
 use crate::access::Caller;
 use crate::api::{Door, json_answer, problem, read};
 use crate::config;
-use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use crate::extract::{Body, Named};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -61,8 +61,8 @@ impl ClientAction {
 pub(crate) async fn act_on_client(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    body: Bytes,
+    Named(name): Named<String>,
+    Body(body): Body,
 ) -> Response {
     let call: ClientCall = match read(&body) {
         Ok(call) => call,
@@ -130,8 +130,8 @@ struct LabelCall {
 pub(crate) async fn label(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    body: Bytes,
+    Named(name): Named<String>,
+    Body(body): Body,
 ) -> Response {
     let call: LabelCall = match read(&body) {
         Ok(call) => call,
@@ -193,8 +193,8 @@ enum IncidentAction {
 pub(crate) async fn act_on_incident(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<u64>,
-    body: Bytes,
+    Named(id): Named<u64>,
+    Body(body): Body,
 ) -> Response {
     let call: IncidentCall = match read(&body) {
         Ok(call) => call,

@@ -2,8 +2,10 @@
 
 use super::live::moment;
 use super::{hex, unix};
+use crate::access::Caller;
 use crate::api::{Door, json_answer, problem};
-use axum::extract::{Extension, Path, Query, State};
+use crate::extract::Named;
+use axum::extract::{Extension, Query, RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -17,8 +19,6 @@ use tidegate_engine::inspect::{Order, Wanted, in_words};
 use tidegate_engine::policy::{Mode, OnError};
 use tidegate_engine::{Action, ClientView, Engine};
 use tidegate_limiter::Key;
-
-use crate::access::Caller;
 
 /// Most clients that one answer holds.
 const MOST: usize = 1000;
@@ -84,8 +84,8 @@ struct Asked {
     action: Option<String>,
     order: String,
     ascending: bool,
-    skip: usize,
-    most: usize,
+    skip: u32,
+    most: u32,
 }
 
 impl Default for Asked {
@@ -143,16 +143,13 @@ fn asked(query: &str) -> Result<Wanted, String> {
         action,
         order: order.1,
         ascending: asked.ascending,
-        skip: asked.skip,
-        most: asked.most.min(MOST),
+        skip: asked.skip as usize,
+        most: (asked.most as usize).min(MOST),
     })
 }
 
 /// The clients that fit, in order, some at a time.
-pub(crate) async fn clients(
-    State(door): State<Door>,
-    axum::extract::RawQuery(query): axum::extract::RawQuery,
-) -> Response {
+pub(crate) async fn clients(State(door): State<Door>, RawQuery(query): RawQuery) -> Response {
     let wanted = match asked(&query.unwrap_or_default()) {
         Ok(wanted) => wanted,
         Err(detail) => return problem(StatusCode::BAD_REQUEST, &detail),
@@ -202,7 +199,7 @@ pub(super) fn named(engine: &Engine, name: &str) -> Result<Key, Box<Response>> {
 }
 
 /// One client: what it is held to, and what became of it.
-pub(crate) async fn client(State(door): State<Door>, Path(name): Path<String>) -> Response {
+pub(crate) async fn client(State(door): State<Door>, Named(name): Named<String>) -> Response {
     let (engine, now) = (&door.shared.engine, door.shared.now());
     let key = match named(engine, &name) {
         Ok(key) => key,
@@ -242,7 +239,7 @@ fn set_by_hand(set: &ByHand) -> Value {
 }
 
 /// Why a client is where it is, and what would have to be otherwise.
-pub(crate) async fn explain(State(door): State<Door>, Path(name): Path<String>) -> Response {
+pub(crate) async fn explain(State(door): State<Door>, Named(name): Named<String>) -> Response {
     let engine = &door.shared.engine;
     let key = match named(engine, &name) {
         Ok(key) => key,
@@ -353,7 +350,7 @@ pub(super) fn no_incident() -> Response {
 }
 
 /// One attack, with its clients.
-pub(crate) async fn incident(State(door): State<Door>, Path(id): Path<u64>) -> Response {
+pub(crate) async fn incident(State(door): State<Door>, Named(id): Named<u64>) -> Response {
     let found = door.shared.console.incidents.lock().get(id).cloned();
     let Some(incident) = found else { return no_incident() };
     let (engine, now) = (&door.shared.engine, door.shared.now());

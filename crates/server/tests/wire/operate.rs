@@ -98,6 +98,8 @@ async fn malformed_calls_name_the_field() {
         ("/v1/check", r#"{"client_ip": "1.2.3.4", "path": "/", "colour": 1}"#, "colour"),
         ("/v1/check", r#"{"client_ip": "1.2.3.4", "path": "/", "time": -1}"#, "time"),
         ("/v1/check", r#"{"client_ip": "1.2.3.4", "path": "/", "payload": "big"}"#, "payload"),
+        ("/v1/check", r#"{"client_ip": "1.2.3.4", "path": "/", "time": 1.8e12}"#, "seconds"),
+        ("/v1/check", r#"{"credential": "", "path": "/"}"#, "client_ip"),
         ("/v1/outcome", r#"{"ticket": "00", "status": 200}"#, "ticket"),
         ("/v1/outcome", r#"[{"ticket": "00", "status": 70000}]"#, "[0].status"),
     ] {
@@ -105,12 +107,56 @@ async fn malformed_calls_name_the_field() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
         assert!(answer["detail"].as_str().unwrap().contains(word), "{body} got {answer}");
     }
+    let (_, asked) = gate.admin("POST", "/v1/check", r#"{"credential": "a", "path": "/"}"#).await;
+    for (field, value) in [("status", json!(42)), ("duration_ms", json!(-1)), ("time", json!(2e10))]
+    {
+        let mut call = json!({"ticket": asked["ticket"], "status": 200});
+        call[field] = value;
+        let (status, answer) = gate.admin("POST", "/v1/outcome", &call.to_string()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{call}");
+        assert!(answer["detail"].as_str().unwrap().contains(field), "{call} got {answer}");
+    }
     let long = format!("{{\"path\": \"{}\"}}", "x".repeat(2 << 20));
-    let (status, _) = gate.admin("POST", "/v1/check", &long).await;
-    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    // What is refused before anything is read is a problem document as well.
+    for (method, path, body, expected) in [
+        ("POST", "/v1/check", long.as_str(), StatusCode::PAYLOAD_TOO_LARGE),
+        ("GET", "/v1/incidents/many", "", StatusCode::BAD_REQUEST),
+        ("GET", "/v1/clients/%ff", "", StatusCode::BAD_REQUEST),
+    ] {
+        let (status, answer) = gate.admin(method, path, body).await;
+        assert_eq!((status, &answer["status"]), (expected, &json!(expected.as_u16())), "{path}");
+        assert!(answer["detail"].is_string(), "{answer}");
+    }
     assert_eq!(gate.admin("GET", "/v1/nothing", "").await.0, StatusCode::NOT_FOUND);
     assert_eq!(gate.admin("GET", "/v1/check", "").await.0, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(gate.admin("GET", "/v1/clients?most=x", "").await.0, StatusCode::BAD_REQUEST);
+    gate.stop().await;
+}
+
+/// That every path is documented is a test of `openapi.rs`; here it is the methods.
+#[tokio::test]
+async fn the_methods_that_are_served_are_those_of_the_document() {
+    let gate = Gate::start(hello().await, "").await;
+    let (_, document) = gate.admin("GET", "/v1/openapi.json", "").await;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let place = path.replace("{client}", "nobody").replace("{id}", "0");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let url = format!("http://{}{place}", gate.admin);
+            let request = http::Request::builder().method(method).uri(url);
+            let answer = client().request(request.body(Default::default()).unwrap()).await.unwrap();
+            let documented = item.get(method.to_lowercase()).is_some();
+            let allow = answer.headers().get("allow").map(|allow| allow.to_str().unwrap());
+            let refused = answer.status() == StatusCode::METHOD_NOT_ALLOWED;
+            assert_eq!((refused, allow.is_some()), (!documented, !documented), "{method} {path}");
+            if let Some(allow) = allow {
+                let read = |name: &str| item.get(name.to_lowercase()).is_some();
+                assert!(
+                    allow.split(',').all(|name| name == "HEAD" || read(name)),
+                    "{path} {allow}"
+                );
+            }
+        }
+    }
     gate.stop().await;
 }
 
