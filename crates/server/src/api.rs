@@ -9,6 +9,7 @@ use crate::answer;
 use crate::background::distance;
 use crate::config::Admin;
 use crate::console;
+use crate::decisions::Via;
 use crate::extract;
 use crate::identify::shape;
 use crate::openapi;
@@ -224,7 +225,7 @@ async fn check(State(door): State<Door>, extract::Body(body): extract::Body) -> 
         ja4: call.ja4.as_deref(),
         payload: call.payload,
     };
-    let Some(decision) = door.shared.check(&record) else {
+    let Some(decision) = door.shared.check(&record, Via::Api) else {
         let open = door.shared.live.load().on_error == OnError::Open;
         let status = if open { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         return json_answer(status, &json!({ "allowed": open, "action": "failed" }));

@@ -6,6 +6,7 @@
 
 use crate::askers::Askers;
 use crate::body::Body;
+use crate::decisions::Via;
 use crate::gateway::{TICKET, answer};
 use crate::identify::Forwarded;
 use crate::quota::Reporters;
@@ -81,7 +82,7 @@ impl Envoy {
             // What Envoy sends as a map has no order, and says nothing of the program.
             names: Some(&names),
         };
-        match answer(&self.shared, client, &headers, forwarded).await {
+        match answer(&self.shared, client, &headers, forwarded, Via::Grpc).await {
             Verdict::Pass { ticket, fields, .. } => {
                 let ticket = ticket.map(|ticket| option(TICKET.as_str(), ticket.to_string()));
                 let pass = OkHttpResponse {

@@ -10,6 +10,7 @@
 
 use crate::answer;
 use crate::body::Body;
+use crate::decisions::Via;
 use crate::door::Caller;
 use crate::identify::{Forwarded, HopField, Seen};
 use crate::shared::{Shared, Verdict};
@@ -65,7 +66,7 @@ async fn decide(shared: &Shared, gateway: Caller, head: &http::request::Parts) -
     let method = lossy(&head.headers, &METHOD).unwrap_or_else(|| head.method.to_string());
     let names = lossy(&head.headers, &NAMES);
     let forwarded = Forwarded { method: &method, uri: &uri, hops: &hops, names: names.as_deref() };
-    match answer(shared, client, &head.headers, forwarded).await {
+    match answer(shared, client, &head.headers, forwarded, Via::Http).await {
         Verdict::Deny(response) => response,
         Verdict::Pass { ticket, fields, .. } => {
             let mut response = Response::new(crate::body::full(String::new()));
@@ -91,10 +92,11 @@ pub(crate) async fn answer(
     client: IpAddr,
     headers: &HeaderMap,
     forwarded: Forwarded<'_>,
+    via: Via,
 ) -> Verdict {
     let (live, policy) = (shared.live.load_full(), shared.engine.policy());
     let seen = Seen::forwarded(&policy.identity, &live.identity, client, headers, forwarded);
-    let verdict = shared.verdict(&live, &policy, &seen);
+    let verdict = shared.verdict(&live, &policy, &seen, via);
     if let Verdict::Pass { ticket, wait, .. } = &verdict
         && !wait.is_zero()
     {

@@ -2,9 +2,10 @@
 
 use crate::body::Pending;
 use crate::config::{self, ConfigError, Resolved};
+use crate::decisions::Via;
 use crate::identify::Seen;
 use crate::server::in_line;
-use crate::shared::{Live, Shared, Verdict};
+use crate::shared::{IN_LINE, Live, Shared, Verdict};
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::request::Parts;
@@ -85,7 +86,7 @@ impl Layer {
             Setup { capacity: resolved.capacity, secret: resolved.secret, model, advice_for: None };
         let engine = Arc::new(Engine::new(resolved.policy.clone(), setup));
         let shared = Shared::new(engine, Live::new(&resolved, None), Vec::new());
-        in_line.into_iter().for_each(|info| shared.metrics.model("in_line", info));
+        in_line.into_iter().for_each(|info| shared.model(IN_LINE, info));
         Ok(Self { shared: Arc::new(shared), peer: connected, warned: Arc::default() })
     }
 
@@ -127,7 +128,7 @@ impl Layer {
     fn decide(&self, head: &Parts) -> Verdict {
         let (live, policy) = (self.shared.live.load_full(), self.shared.engine.policy());
         let seen = Seen::new(&policy.identity, &live.identity, self.peer(head), head);
-        self.shared.verdict(&live, &policy, &seen)
+        self.shared.verdict(&live, &policy, &seen, Via::Layer)
     }
 }
 

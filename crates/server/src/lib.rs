@@ -12,6 +12,7 @@
 //! | `slow` | clients that take nothing of what is sent to them |
 //! | `answer` | denials and errors as problem documents |
 //! | `gateway` | gateways that ask about each request over HTTP |
+//! | `decisions` | the decision log: a line for each decision, on demand |
 //! | `door` | what gateways connect to, with TLS or without |
 //! | `grpc` | the connections of the gRPC door, and which service answers |
 //! | `envoy` | Envoy, over gRPC: its questions about requests |
@@ -43,6 +44,7 @@ mod background;
 mod body;
 pub mod config;
 mod console;
+mod decisions;
 mod door;
 mod envoy;
 mod extract;

@@ -4,6 +4,7 @@
 //! Nothing else has to tell what became of a request: no ticket, no access log. The stream's end without
 //! a response gives back what the request holds.
 
+use crate::decisions::Via;
 use crate::envoy::{Envoy, options, raw_value, read_raw, whole};
 use crate::gateway::{answer, client};
 use crate::identify::Forwarded;
@@ -132,7 +133,7 @@ impl Talk {
             ));
         };
         let forwarded = Forwarded { method, uri, hops: &hops, names: Some(&names) };
-        match answer(&self.shared, client, &headers, forwarded).await {
+        match answer(&self.shared, client, &headers, forwarded, Via::Process).await {
             Verdict::Pass { ticket, fields, .. } => {
                 if let Some((before, _)) = self.passed.take() {
                     self.shared.release(&before);

@@ -2,6 +2,7 @@
 
 use crate::answer;
 use crate::body::{Body, Pending, Progress, RequestBody, ResponseBody};
+use crate::decisions::Via;
 use crate::forward::{self, Hop};
 use crate::identify::{Seen, forget};
 use crate::server::Slot;
@@ -61,7 +62,7 @@ impl Proxy {
         }
         let seen = Seen::new(&policy.identity, &live.identity, self.peer, &head);
         let hop = Hop { peer: self.peer, tls: self.tls, rules: &policy.identity };
-        let (ticket, wait, fields) = match self.shared.verdict(&live, &policy, &seen) {
+        let (ticket, wait, fields) = match self.shared.verdict(&live, &policy, &seen, Via::Proxy) {
             Verdict::Deny(response) => return response,
             Verdict::Pass { ticket, wait, fields } => (ticket, wait, fields),
         };

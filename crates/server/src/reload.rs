@@ -102,7 +102,7 @@ impl Reloader {
         for key in needs_restart(&state.startup, &resolved.startup) {
             tracing::warn!(key, "this change needs a restart; the value before stays in force");
         }
-        self.shared.live.store(Arc::new(Live::new(&resolved, upstream)));
+        self.shared.put_in_force(Live::new(&resolved, upstream));
         self.shared.engine.reload(resolved.policy);
         state.upstream = resolved.upstream;
         if state.files != resolved.files {

@@ -14,7 +14,7 @@ use crate::proxy_header;
 use crate::reload::{self, Reloader};
 use crate::reports;
 use crate::resp;
-use crate::shared::{Live, Shared};
+use crate::shared::{IN_LINE, Live, Shared};
 use crate::slow::{PROBES, Patient, Streams};
 use crate::tls::{HTTP_1, HTTP_1_AND_2, HTTP_2, ServerTls, TlsError};
 use crate::upstream::Upstream;
@@ -102,7 +102,7 @@ impl Server {
         let asked: Vec<_> = advisor.into_iter().chain(challenger).collect();
         let mut infos: Vec<_> =
             asked.iter().map(|(role, asked)| (role.name(), Info::of_asked(asked))).collect();
-        infos.extend(in_line.map(|info| ("in_line", info)));
+        infos.extend(in_line.map(|info| (IN_LINE, info)));
         let (background, workers) = asked
             .into_iter()
             .map(|(role, asked)| Background::new(role, asked, &engine))
@@ -111,7 +111,7 @@ impl Server {
         let mut shared = Shared::new(engine, live, background);
         shared.console = Console::new(resolved.admin.audit_log.clone());
         let shared = Arc::new(shared);
-        infos.into_iter().for_each(|(role, info)| shared.metrics.model(role, info));
+        infos.into_iter().for_each(|(role, info)| shared.model(role, info));
         let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
         for listen in &resolved.listen {
             let protocols = if listen.http2 { HTTP_1_AND_2 } else { HTTP_1 };

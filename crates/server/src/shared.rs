@@ -5,8 +5,9 @@ use crate::background::Background;
 use crate::body::Body;
 use crate::config::{self, Resolved};
 use crate::console::Console;
+use crate::decisions::{self, Via};
 use crate::identify::{Identity, Seen};
-use crate::metrics::Metrics;
+use crate::metrics::{Info, Metrics};
 use crate::outlook::Outlook;
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
@@ -37,6 +38,8 @@ pub(crate) struct Live {
     pub identity: Identity,
     pub on_error: OnError,
     pub upstream: Option<Arc<Upstream>>,
+    /// Which decisions are written down.
+    pub log: config::Log,
     /// The configuration in plain words.
     pub words: Vec<String>,
 }
@@ -47,10 +50,14 @@ impl Live {
             identity: resolved.identity.clone(),
             on_error: resolved.on_error,
             upstream,
+            log: resolved.log,
             words: config::check(resolved),
         }
     }
 }
+
+/// The role of the model that scores every request.
+pub(crate) const IN_LINE: &str = "in_line";
 
 pub(crate) struct Shared {
     pub engine: Arc<Engine>,
@@ -63,12 +70,14 @@ pub(crate) struct Shared {
     pub outlook: ArcSwap<Outlook>,
     /// What is kept for the operator's pages.
     pub console: Console,
+    decisions: decisions::Log,
     clock: SystemClock,
 }
 
 impl Shared {
     pub(crate) fn new(engine: Arc<Engine>, live: Live, background: Vec<Arc<Background>>) -> Self {
         let metrics = Metrics::new(Arc::clone(&engine), background.clone());
+        let decisions = decisions::Log::new(live.log);
         Self {
             engine,
             live: ArcSwap::from_pointee(live),
@@ -77,8 +86,23 @@ impl Shared {
             background,
             outlook: ArcSwap::default(),
             console: Console::new(None),
+            decisions,
             clock: SystemClock::new(),
         }
+    }
+
+    /// Puts another configuration of the wire in force.
+    pub(crate) fn put_in_force(&self, live: Live) {
+        self.decisions.set(live.log);
+        self.live.store(Arc::new(live));
+    }
+
+    /// Tells of a model that is in use, and what for.
+    pub(crate) fn model(&self, role: &'static str, info: Info) {
+        if role == IN_LINE {
+            self.decisions.model(&info);
+        }
+        self.metrics.model(role, info);
     }
 
     /// Whether what this address says of others is believed: it is a trusted hop, or this machine.
@@ -91,22 +115,29 @@ impl Shared {
         self.clock.now()
     }
 
-    /// Decides a request; `None` when deciding itself failed.
-    pub(crate) fn check(&self, request: &Request<'_>) -> Option<Decision> {
+    /// Decides a request that came this way; `None` when deciding itself failed.
+    pub(crate) fn check(&self, request: &Request<'_>, via: Via) -> Option<Decision> {
         let started = std::time::Instant::now();
         let decision = self.guard(|| self.engine.check(request));
         let took = started.elapsed();
         self.metrics.decide_seconds.observe(took.as_secs_f64());
         self.console.decided_in(took);
         if let Some(decision) = &decision {
+            self.decisions.take(&self.engine, request, decision, via, took);
             self.background.iter().for_each(|model| model.offer(decision));
         }
         decision
     }
 
     /// Decides a request and says what is to be done with it, whatever the door it came by.
-    pub(crate) fn verdict(&self, live: &Live, policy: &Policy, seen: &Seen<'_>) -> Verdict {
-        let Some(decision) = self.check(&seen.request(self.now())) else {
+    pub(crate) fn verdict(
+        &self,
+        live: &Live,
+        policy: &Policy,
+        seen: &Seen<'_>,
+        via: Via,
+    ) -> Verdict {
+        let Some(decision) = self.check(&seen.request(self.now()), via) else {
             return match live.on_error {
                 OnError::Open => {
                     Verdict::Pass { ticket: None, wait: Duration::ZERO, fields: HeaderMap::new() }

@@ -4,6 +4,7 @@
 //! Who enforces limits by the rate limit service alone tells models nothing but names. The stream then
 //! is what they learn clients from.
 
+use crate::decisions::Via;
 use crate::door::Caller;
 use crate::envoy::{Envoy, duration};
 use crate::gateway::TICKET;
@@ -147,7 +148,7 @@ fn observe(
     });
     let time = time.unwrap_or(now).min(now);
     let time = if now.since(time) > OLDEST { now } else { time };
-    Some(shared.check(&seen.request(time))?.ticket)
+    Some(shared.check(&seen.request(time), Via::AccessLog)?.ticket)
 }
 
 /// The longest name of a node, in characters; of a longer one this is the name.

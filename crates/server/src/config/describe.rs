@@ -1,7 +1,7 @@
 //! What a configuration will do, line by line in plain words.
 
 use super::values::show;
-use super::{AccessLog, Resolved, Where};
+use super::{AccessLog, Log, Resolved, Where};
 use tidegate_behavior::address::Source;
 use tidegate_engine::Policy;
 use tidegate_engine::policy::{MAX_MATCHES, Mode, OnError, Rule, Scope};
@@ -41,6 +41,7 @@ pub fn check(resolved: &Resolved) -> Vec<String> {
         OnError::Closed => "When deciding itself fails, requests are answered with 503.".into(),
     });
     lines.push(format!("At most {} clients are tracked at once.", resolved.capacity));
+    lines.push(log(resolved.log));
     lines
 }
 
@@ -52,6 +53,17 @@ pub fn policy(policy: &Policy) -> Vec<String> {
     lines.extend(policy.rules.iter().map(describe_rule));
     lines.push(lists(policy));
     lines
+}
+
+fn log(log: Log) -> String {
+    let Log { decisions, sample } = log;
+    let allowed = match sample {
+        _ if !decisions => return "Decisions are counted, and none is written to the log.".into(),
+        1.0 => "every decision".into(),
+        0.0 => "every denial, and no request that is allowed,".into(),
+        share => format!("every denial and {} % of the allowed requests", share * 100.0),
+    };
+    format!("The log has a line for {allowed} (tidegate::decision).")
 }
 
 fn mode(policy: &Policy) -> String {

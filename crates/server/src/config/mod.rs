@@ -38,6 +38,8 @@ pub struct Resolved {
     pub identity: Identity,
     /// What is answered when the engine itself fails; may change at a reload.
     pub on_error: OnError,
+    /// Which decisions are written down; may change at a reload.
+    pub log: Log,
     /// Where requests go, when there is a proxy; may change at a reload.
     pub upstream: Option<Upstream>,
     /// Where the proxy listens; empty when only the API is served.
@@ -73,6 +75,15 @@ pub struct Resolved {
     pub startup: Startup,
     /// Every file that was read, to watch for changes.
     pub files: Vec<PathBuf>,
+}
+
+/// Which decisions are written to the log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Log {
+    /// Whether any are.
+    pub decisions: bool,
+    /// The share of allowed requests that are, 0..1; who is denied always is.
+    pub sample: f64,
 }
 
 /// One listening address of the proxy.

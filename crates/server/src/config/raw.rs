@@ -23,6 +23,7 @@ pub(super) struct Raw {
     pub upstream: Option<At<Short<Upstream>>>,
     pub timeouts: Timeouts,
     pub max_connections: Option<At<u64>>,
+    pub log: Log,
     pub admin: Option<At<Admin>>,
     pub gateway: Option<At<Short<Gateway>>>,
     pub identity: Identity,
@@ -97,6 +98,13 @@ pub(super) struct Timeouts {
     pub header: Option<At<String>>,
     pub idle: Option<At<String>>,
     pub drain: Option<At<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub decisions: Option<bool>,
+    pub sample: Option<At<f64>>,
 }
 
 #[derive(Debug, Deserialize)]

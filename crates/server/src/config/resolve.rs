@@ -8,7 +8,7 @@ use super::ratelimit::{Imported, import};
 use super::raw::{self, At, Raw};
 use super::rules::rules;
 use super::wire::{admin, gateway, listens, upstream};
-use super::{Admin, Gateway, Listen, Resolved, addresses, values};
+use super::{Admin, Gateway, Listen, Log, Resolved, addresses, values};
 use serde_saphyr::Location;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -187,6 +187,7 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
         policy,
         identity,
         on_error: on_error(raw.on_error),
+        log: log(source, &raw.log)?,
         upstream,
         listen,
         admin,
@@ -225,6 +226,20 @@ pub(super) fn on_error(written: Option<raw::OnError>) -> OnError {
         Some(raw::OnError::Closed) => OnError::Closed,
         Some(raw::OnError::Open) | None => OnError::Open,
     }
+}
+
+fn log(source: &Source<'_>, raw: &raw::Log) -> Result<Log, ConfigError> {
+    let sample = match &raw.sample {
+        Some(at) if !(0.0..=1.0).contains(&at.value) => {
+            return Err(source.error(
+                at.referenced,
+                format!("a share of {} is out of range", at.value),
+                "write a number from 0 to 1, such as 0.01 for one allowed request in a hundred",
+            ));
+        }
+        written => written.as_ref().map_or(1.0, |at| at.value),
+    };
+    Ok(Log { decisions: raw.decisions.unwrap_or(false), sample })
 }
 
 /// A whole number in a range, or the default; `wrong` says message and remedy.

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::background::Role;
+use crate::decisions::Via;
 use crate::shared::{Live, Shared};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -243,7 +244,7 @@ fn no_request_makes_a_label() {
             credential: n.is_multiple_of(3).then_some(&agent),
             ..Request::default()
         };
-        let ticket = shared.check(&request).unwrap().ticket;
+        let ticket = shared.check(&request, Via::Api).unwrap().ticket;
         let status = u16::try_from(n * 7).unwrap();
         shared.outcome(&ticket, &Outcome { status, bytes: 1, duration: None });
         shared.metrics.response(StatusCode::from_u16(100 + u16::try_from(n).unwrap()).unwrap());
@@ -285,7 +286,7 @@ fn the_risk_is_a_histogram_and_outcomes_are_told_by_it() {
         path: "/",
         ..Request::default()
     };
-    let ticket = shared.check(&request).unwrap().ticket;
+    let ticket = shared.check(&request, Via::Api).unwrap().ticket;
     shared.outcome(&ticket, &Outcome { status: 503, bytes: 1, duration: None });
     let text = shared.metrics.text().unwrap();
     for line in [

@@ -26,6 +26,8 @@ fn mistakes_are_told_with_line_and_remedy() {
         ("max_connections: 0", 3, "0 connections", "from 1"),
         ("max_connections: 2000000", 3, "2000000", "1000000"),
         ("admin: {listen: '0.0.0.0:9901'}", 3, "no token", "token_file"),
+        ("log: {sample: 5}", 3, "5", "0 to 1"),
+        ("log: {decisions: all}", 3, "all", "examples"),
         ("admin: {listen: here}", 3, "`here`", "127.0.0.1:8080"),
         ("admin:\n  listen: 127.0.0.1:1\n  token_env: TIDEGATE_NOT_SET", 5, "not set", "file"),
         ("allow: [10.0.0.0/8, 300.1.1.1]", 3, "`300.1.1.1`", "file"),
@@ -334,6 +336,21 @@ fn the_full_example_states_the_defaults() {
     let address = written.listen[0].address;
     let default = config::Resolved::default_for_proxy("http://127.0.0.1:9000", address).unwrap();
     assert_eq!(check(&written), check(&default));
+}
+
+#[test]
+fn what_is_written_to_the_log_is_told() {
+    for (log, told) in [
+        ("", "none is written"),
+        ("log: {sample: 0.5}", "none is written"),
+        ("log: {decisions: true}", "a line for every decision"),
+        ("log: {decisions: true, sample: 0}", "every denial, and no request"),
+        ("log: {decisions: true, sample: 0.25}", "every denial and 25 % of"),
+    ] {
+        let (_folder, path) = write(&format!("{PROXY}{log}\n"));
+        let lines = check(&load(&path).unwrap());
+        assert!(lines.iter().any(|line| line.contains(told)), "{log}: {lines:#?}");
+    }
 }
 
 #[test]
