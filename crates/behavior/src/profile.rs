@@ -151,7 +151,7 @@ impl Profile {
     }
 
     /// Whether the client tries things out and finds nothing: log-ins of which none is taken, or ever
-    /// new paths that are not there, two dozen lately and as good as nothing else. It is held against
+    /// new paths that are not there, twenty lately and as good as nothing else. It is held against
     /// no standard, for who is alone on a site, or on its log-in, sets the standard.
     #[must_use]
     pub fn in_vain(&self) -> bool {

@@ -203,16 +203,14 @@ impl Engine {
         }
         match (&self.current.load().model, decision.scored) {
             (Some(model), true) => {
-                let mut all =
-                    words::reasons(&model.explain(&decision.features), &decision.features, MOST);
-                if decision.in_vain {
-                    all.truncate(MOST - 1);
-                    all.insert(
-                        0,
-                        "tries log-ins or paths, and all are refused or not there".into(),
-                    );
-                }
-                all
+                let vain = "tries log-ins or paths, and all are refused or not there";
+                let first = decision.in_vain.then(|| vain.to_owned());
+                let most = MOST - usize::from(decision.in_vain);
+                let features = &decision.features;
+                first
+                    .into_iter()
+                    .chain(words::reasons(&model.explain(features), features, most))
+                    .collect()
             }
             _ => vec!["no model scored this request: static limits alone".into()],
         }

@@ -425,6 +425,7 @@ async fn ready(State(door): State<Door>) -> Response {
 }
 
 async fn metrics(State(door): State<Door>) -> Response {
+    door.shared.metrics.labelled(&door.shared.console.confusion());
     match door.shared.metrics.text() {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,6 +1,7 @@
 //! The decision log: a line for each decision, for as long as somebody wants it.
 
 use crate::config;
+use crate::console::name_of;
 use crate::metrics::Info;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -114,15 +115,11 @@ impl Log {
         via: Via,
         took: Duration,
     ) {
-        let client = engine.client(decision.ticket.client, decision.time);
-        // Gone already when the store is crowded: its key is left.
-        let client = client
-            .map_or_else(|| format!("{:016x}", decision.ticket.client.0), |known| known.view.name);
         tracing::info!(
             target: "tidegate::decision",
             time = decision.time.as_nanos() as f64 / 1e9,
             door = via.name(),
-            client,
+            client = name_of(engine, decision.ticket.client),
             method = request.method.name(),
             path = shown(request.path),
             route = engine.route_name(decision.ticket.trace.route),

@@ -2,6 +2,7 @@
 
 use super::audit::Entry;
 use super::labels::Label;
+use super::name_of;
 use super::views::{named, no_incident};
 use crate::access::Caller;
 use crate::api::{Door, json_answer, problem, read};
@@ -13,9 +14,9 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
+use tidegate_engine::Action;
 use tidegate_engine::hand::{ByHand, Hand};
 use tidegate_engine::incidents::Incident;
-use tidegate_engine::{Action, Engine};
 use tidegate_limiter::{Key, Quota};
 
 /// What is set by hand ends after this long, unless the call says otherwise.
@@ -151,8 +152,7 @@ fn put_label(door: &Door, client: Key, abusive: bool) {
     let now = door.shared.now();
     let Some(detail) = door.shared.engine.client(client, now) else { return };
     let view = detail.view;
-    let mut labels = door.shared.console.labels.lock();
-    labels.put(Label {
+    door.shared.console.labels.lock().put(Label {
         client,
         name: view.name,
         abusive,
@@ -160,8 +160,6 @@ fn put_label(door: &Door, client: Key, abusive: bool) {
         risk: view.risk,
         held_back: view.action >= Action::Throttle || view.denied > 0,
     });
-    door.shared.metrics.labelled(&labels.confusion());
-    drop(labels);
     for model in &door.shared.background {
         model.trial.label(client, abusive);
     }
@@ -241,11 +239,6 @@ fn quota(text: &str) -> Result<Quota, String> {
     let (cells, period) =
         config::rate(text).map_err(|e| format!("Field `limit`: {e}; write such as 600/min."))?;
     Quota::new(cells, period, cells).map_err(|e| format!("Field `limit`: {e}."))
-}
-
-fn name_of(engine: &Engine, client: Key) -> String {
-    let detail = engine.client(client, tidegate_limiter::Timestamp::EPOCH);
-    detail.map_or_else(|| super::hex(client), |detail| detail.view.name)
 }
 
 fn done(

@@ -25,6 +25,7 @@ use serde::Serializer;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_engine::Engine;
 use tidegate_engine::incidents::Incidents;
 use tidegate_limiter::{Key, Timestamp};
 use tokio::sync::broadcast;
@@ -58,6 +59,17 @@ impl Console {
     pub(crate) fn decided_in(&self, time: Duration) {
         self.latency.observe(time);
     }
+
+    /// How often decisions were right, by what people said.
+    pub(crate) fn confusion(&self) -> Confusion {
+        self.labels.lock().confusion()
+    }
+}
+
+/// A client as people know it; one that was forgotten by its key.
+pub(crate) fn name_of(engine: &Engine, client: Key) -> String {
+    let detail = engine.client(client, Timestamp::EPOCH);
+    detail.map_or_else(|| hex(client), |detail| detail.view.name)
 }
 
 /// A key as it stands in addresses and answers.

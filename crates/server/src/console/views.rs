@@ -389,7 +389,7 @@ pub(crate) async fn model(State(door): State<Door>) -> Response {
         "schema": SCHEMA_VERSION,
         "risk": stats.risk_tenths(),
         "features": features,
-        "labels": door.shared.console.labels.lock().confusion(),
+        "labels": door.shared.console.confusion(),
     });
     json_answer(StatusCode::OK, &answer)
 }

@@ -246,7 +246,7 @@ impl Metrics {
         self.models.get_or_create(&labels).set(1);
     }
 
-    /// Takes over how often decisions were right, by what people said.
+    /// Takes over, before they are read, how often decisions were right by what people said.
     pub(crate) fn labelled(&self, said: &Confusion) {
         for (label, held_back, count) in [
             ("abusive", "yes", said.true_positives),
