@@ -17,7 +17,7 @@ pub mod routes;
 pub mod schema;
 mod sketch;
 
-pub use record::{Method, Outcome, Request};
+pub use record::{Answer, Method, Outcome, Request};
 pub use schema::Features;
 
 /// A quick hash of bytes, the same in every run. Not keyed: it groups look-alikes and never names

@@ -142,7 +142,8 @@ impl Memory {
         weight: f32,
         now: Timestamp,
     ) {
-        self.networks.with(trace.network, now, |entry| entry.learn(outcome.status, expected, now));
+        self.networks
+            .with(trace.network, now, |entry| entry.learn(outcome.answer(), expected, now));
         let latency = outcome.duration.map(|duration| ln_1p(duration.as_secs_f32() * 1e3));
         self.groups.note(
             now,

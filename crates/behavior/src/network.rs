@@ -2,6 +2,7 @@
 
 use crate::groups::Ratios;
 use crate::math::{decay, ln_1p};
+use crate::record::Answer;
 use crate::sketch::Distinct;
 use tidegate_limiter::{Entry, Key, Timestamp};
 
@@ -44,10 +45,10 @@ impl Network {
     }
 
     /// Learns an outcome of one of its clients.
-    pub fn learn(&mut self, status: u16, expected: Ratios, now: Timestamp) {
+    pub fn learn(&mut self, answer: Answer, expected: Ratios, now: Timestamp) {
         self.advance(now);
         self.outcomes += 1.0;
-        self.error += f32::from(u8::from((400..500).contains(&status) && status != 429));
+        self.error += f32::from(u8::from(answer.client_error()));
         self.expected += expected.error;
     }
 

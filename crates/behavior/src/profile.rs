@@ -5,7 +5,7 @@ use crate::facts::Facts;
 use crate::groups::Ratios;
 use crate::math::{decay, ln_1p};
 use crate::path::Kind;
-use crate::record::Outcome;
+use crate::record::{Answer, Outcome};
 use crate::routes::RouteId;
 use crate::sketch::Distinct;
 use tidegate_limiter::Timestamp;
@@ -291,14 +291,13 @@ impl Profile {
     pub fn learn(&mut self, outcome: &Outcome, expected: Ratios, usual: Option<f32>) {
         self.learned = self.learned.saturating_add(1);
         let flag = |set: bool| f32::from(u8::from(set));
-        let status = outcome.status;
+        let answer = outcome.answer();
         let tally = &mut self.tally;
         tally.outcomes += 1.0;
-        // What the limiter itself denied is no behaviour of the client's.
-        tally.error += flag((400..500).contains(&status) && status != 429);
-        tally.auth += flag(matches!(status, 401 | 403));
-        tally.missing += flag(matches!(status, 404 | 405 | 410));
-        tally.server += flag(status >= 500);
+        tally.error += flag(answer.client_error());
+        tally.auth += flag(answer == Answer::Refused);
+        tally.missing += flag(answer == Answer::Missing);
+        tally.server += flag(answer == Answer::Failed);
         tally.expected.error += expected.error;
         tally.expected.auth += expected.auth;
         tally.expected.missing += expected.missing;

@@ -121,3 +121,52 @@ pub struct Outcome {
     /// Time from request to the end of the response, when known.
     pub duration: Option<Duration>,
 }
+
+/// What a status says of the request that it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nobody told the status.
+    Unknown,
+    /// Anything below 400.
+    Fine,
+    /// 401 and 403: the site knows the client not, or lets it not.
+    Refused,
+    /// 404, 405 and 410: there is nothing of that kind.
+    Missing,
+    /// 429: a limit was reached, which is no behaviour of the client's.
+    Limited,
+    /// Another of 400 to 499.
+    Wrong,
+    /// 500 and above.
+    Failed,
+}
+
+impl Answer {
+    /// What this status says.
+    #[must_use]
+    pub const fn of(status: u16) -> Self {
+        match status {
+            0 => Self::Unknown,
+            ..400 => Self::Fine,
+            401 | 403 => Self::Refused,
+            404 | 405 | 410 => Self::Missing,
+            429 => Self::Limited,
+            ..500 => Self::Wrong,
+            _ => Self::Failed,
+        }
+    }
+
+    /// Whether the request was at fault.
+    #[must_use]
+    pub const fn client_error(self) -> bool {
+        matches!(self, Self::Refused | Self::Missing | Self::Wrong)
+    }
+}
+
+impl Outcome {
+    /// What the status says.
+    #[must_use]
+    pub const fn answer(&self) -> Answer {
+        Answer::of(self.status)
+    }
+}

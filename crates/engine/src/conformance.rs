@@ -73,7 +73,7 @@ fn the_state_of_a_rule_conforms() {
 fn a_network_conforms() {
     let touch = |network: &mut Network, now: Timestamp| {
         network.observe(Key(7), now);
-        network.learn(200, Ratios::default(), now);
+        network.learn(tidegate_behavior::Answer::Fine, Ratios::default(), now);
     };
     // What a client feels of its network are the numbers of the next request.
     let view = |network: &Network, now: Timestamp| {

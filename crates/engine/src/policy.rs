@@ -227,7 +227,8 @@ impl Default for Policy {
 impl Default for Adaptive {
     fn default() -> Self {
         // 1200 a minute is what a page site's busiest honest visitor needs; the models, not this
-        // number, are what stops an attacker.
+        // number, are what stops an attacker. The burst is that of a whole minute: an integration that
+        // begins at fifty requests a second has a record before it is spent.
         let whole = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
         let quota = |cells, burst| Quota::per_minute(whole(cells)).with_burst(whole(burst));
         Self {
@@ -235,7 +236,7 @@ impl Default for Adaptive {
             anomaly: false,
             bands: Bands::default(),
             tiers: Tiers {
-                new: quota(1200, 600),
+                new: quota(1200, 1200),
                 trusted: quota(6000, 1200),
                 throttled: quota(10, 5),
                 risky: quota(5, 2),

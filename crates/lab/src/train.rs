@@ -5,7 +5,7 @@ use crate::simulate::site::Style;
 use crate::simulate::{Event, Scenario, Traffic, generate};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidegate_behavior::Features;
+use tidegate_behavior::{Answer, Features, Outcome};
 use tidegate_engine::policy::Adaptive;
 use tidegate_engine::{Decision, Engine, Mode, Policy, Setup};
 use tidegate_models::train::{Params, train as boost};
@@ -51,8 +51,10 @@ const CALM: f64 = 3.0;
 /// while it lasts, and nothing harmless looks more like an attack.
 const CROWD_WORTH: f64 = 3.0;
 
-/// What was not there or not allowed anyway.
-pub(crate) const REFUSED: [u16; 5] = [401, 403, 404, 405, 410];
+/// Whether what was asked for was not there or not allowed anyway.
+pub(crate) const fn refused(outcome: &Outcome) -> bool {
+    matches!(outcome.answer(), Answer::Refused | Answer::Missing)
+}
 
 /// How much a harmless row of such an answer counts: to deny what the site refuses harms nobody. Else
 /// a program whose token has expired would speak for everybody who tries passwords.
@@ -190,7 +192,7 @@ fn watch(traffic: &Traffic, run: u32) -> Families {
             // A row stands for the requests until the next one, but a client of ten thousand
             // requests must not outweigh a thousand clients of ten.
             let mut weight = f64::from(step).powf(0.75);
-            if !actor.abusive && REFUSED.contains(&event.outcome.status) {
+            if !actor.abusive && refused(&event.outcome) {
                 weight *= REFUSED_WORTH;
             }
             let (features, style) = (decision.features, traffic.style);

@@ -2,6 +2,7 @@
 
 use super::{HOUR, MINUTE, MOMENT, RISE_PRIOR, TEN_MINUTES, TEN_SECONDS};
 use crate::math::decay;
+use crate::record::Answer;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Error ratios of a group lately, 0..1.
@@ -130,18 +131,18 @@ impl Group {
         }
     }
 
-    pub(super) fn outcome(&self, now: u64, status: u16, weight: f32, latency: Option<f32>) {
+    pub(super) fn outcome(&self, now: u64, answer: Answer, weight: f32, latency: Option<f32>) {
         self.advance(now);
         self.outcomes.add(weight);
         self.recent.add(weight);
-        if (400..500).contains(&status) && status != 429 {
+        if answer.client_error() {
             self.error.add(weight);
             self.recent_error.add(weight);
         }
-        match status {
-            401 | 403 => self.auth.add(weight),
-            404 | 405 | 410 => self.missing.add(weight),
-            500.. => self.server.add(weight),
+        match answer {
+            Answer::Refused => self.auth.add(weight),
+            Answer::Missing => self.missing.add(weight),
+            Answer::Failed => self.server.add(weight),
             _ => {}
         }
         if let Some(latency) = latency {

@@ -13,6 +13,7 @@ pub use group::{GroupView, Ratios};
 
 use crate::math::{decay, log2};
 use crate::profile::Profile;
+use crate::record::Answer;
 use crate::routes::{MAX_ROUTES, RouteId};
 use cohort::{Cohort, Counts};
 use group::{AtomicF32, Group, seconds};
@@ -414,10 +415,11 @@ impl Groups {
                 }
             }
             Note::Outcome { route, agent, status, weight, latency } => {
-                self.site.outcome(now, status, weight, latency);
-                self.routes[usize::from(route) % MAX_ROUTES].outcome(now, status, weight, latency);
+                let answer = Answer::of(status);
+                self.site.outcome(now, answer, weight, latency);
+                self.routes[usize::from(route) % MAX_ROUTES].outcome(now, answer, weight, latency);
                 if let Some(group) = self.agent_group(agent) {
-                    group.outcome(now, status, weight, latency);
+                    group.outcome(now, answer, weight, latency);
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_behavior::agent::AgentKind;
 use tidegate_behavior::path::{self, Kind};
 use tidegate_behavior::schema::{COUNT, in_calm};
-use tidegate_behavior::{Features, Outcome, Request};
+use tidegate_behavior::{Answer, Features, Outcome, Request};
 use tidegate_engine::policy::Adaptive;
 use tidegate_engine::{Decision, Engine, Mode, Policy, RuleRef, Setup};
 use tidegate_limiter::{Key, Timestamp};
@@ -167,18 +167,16 @@ impl Seen {
     }
 
     fn learn(&mut self, outcome: &Outcome, writes: bool) {
-        if outcome.status == 0 {
-            return;
-        }
-        self.answered += 1;
-        match outcome.status {
-            200..=399 => self.fine += 1,
-            401 | 403 => self.refused += 1,
-            404 | 405 | 410 => self.missing += 1,
+        let answer = outcome.answer();
+        self.answered += u32::from(answer != Answer::Unknown);
+        match answer {
+            Answer::Fine => self.fine += 1,
+            Answer::Refused => self.refused += 1,
+            Answer::Missing => self.missing += 1,
             // Some applications refuse a log-in like any other form that was filled in wrongly.
-            400..=499 if writes && outcome.status != 429 => self.refused += 1,
-            500..=599 => self.failed += 1,
-            _ => {}
+            Answer::Wrong if writes => self.refused += 1,
+            Answer::Failed => self.failed += 1,
+            Answer::Wrong | Answer::Limited | Answer::Unknown => {}
         }
     }
 }

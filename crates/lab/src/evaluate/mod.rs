@@ -9,7 +9,7 @@ pub use rules::{RULE_HARM, RulesCaught};
 use crate::simulate::site::Style;
 use crate::simulate::{Scenario, Traffic, generate};
 use crate::static_limits::{Counts, LIMITS, StaticLimits, best, ratio};
-use crate::train::REFUSED;
+use crate::train::refused;
 use rules::Rules;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -295,7 +295,7 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
         let (requests, denied, first) = &mut actors[event.actor as usize];
         *requests += 1;
         if !decision.allowed {
-            refused_anyway += u64::from(!abusive && REFUSED.contains(&event.outcome.status));
+            refused_anyway += u64::from(!abusive && refused(&event.outcome));
             *denied += 1;
             if *first == 0 {
                 *first = *requests;
