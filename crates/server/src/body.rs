@@ -2,7 +2,9 @@
 
 use crate::shared::Shared;
 use crate::slow::Taker;
+use crate::telemetry::Span;
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
@@ -161,14 +163,17 @@ pub(crate) struct Pending {
     ticket: Option<Ticket>,
     started: Instant,
     passed_on: bool,
+    /// Ends with this.
+    pub(crate) span: Span,
     pub(crate) status: u16,
     pub(crate) bytes: u64,
 }
 
 impl Pending {
-    pub(crate) fn new(shared: Arc<Shared>, ticket: Option<Ticket>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, ticket: Option<Ticket>, span: Span) -> Self {
         shared.metrics.in_flight.inc();
-        Self { shared, ticket, started: Instant::now(), passed_on: false, status: 0, bytes: 0 }
+        let started = Instant::now();
+        Self { shared, ticket, started, passed_on: false, span, status: 0, bytes: 0 }
     }
 
     pub(crate) fn passed_on(&mut self) {
@@ -179,6 +184,11 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         self.shared.metrics.in_flight.dec();
+        match StatusCode::from_u16(self.status) {
+            Ok(status) => self.span.answered(status),
+            // The client went away before there was any.
+            Err(_) => self.span.failed("cancelled"),
+        }
         let Some(ticket) = &self.ticket else { return };
         if self.passed_on {
             let duration = Some(self.started.elapsed());

@@ -38,7 +38,7 @@ pub(crate) enum Via {
 }
 
 impl Via {
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Proxy => "proxy",
             Self::Layer => "layer",
@@ -141,7 +141,7 @@ impl Log {
 }
 
 /// A path without its query, where secrets stand, and no longer than a line bears.
-fn shown(path: &str) -> &str {
+pub(crate) fn shown(path: &str) -> &str {
     let path = path.split('?').next().unwrap_or_default();
     path.char_indices().nth(LONGEST).map_or(path, |(end, _)| &path[..end])
 }

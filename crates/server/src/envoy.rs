@@ -57,7 +57,8 @@ impl Authorization for Envoy {
         &self,
         request: Request<CheckRequest>,
     ) -> Result<Response<CheckResponse>, Status> {
-        let attributes = request.into_inner().attributes.unwrap_or_default();
+        let (metadata, _, asked) = request.into_parts();
+        let attributes = asked.attributes.unwrap_or_default();
         let source = attributes.source.unwrap_or_default();
         let client = address(source.address.as_ref());
         let Some(client) = client else {
@@ -66,12 +67,12 @@ impl Authorization for Envoy {
         let Some(http) = attributes.request.and_then(|request| request.http) else {
             return Err(Status::invalid_argument("attributes.request.http is missing"));
         };
-        Ok(Response::new(self.decide(client, http).await))
+        Ok(Response::new(self.decide(client, http, metadata.as_ref()).await))
     }
 }
 
 impl Envoy {
-    async fn decide(&self, client: IpAddr, http: HttpRequest) -> CheckResponse {
+    async fn decide(&self, client: IpAddr, http: HttpRequest, call: &HeaderMap) -> CheckResponse {
         let (headers, names) = read(&http);
         let field = self.shared.live.load().identity.forwarded;
         let hops: Vec<&str> = field.hops(&headers).collect();
@@ -82,7 +83,9 @@ impl Envoy {
             // What Envoy sends as a map has no order, and says nothing of the program.
             names: Some(&names),
         };
-        match answer(&self.shared, client, &headers, forwarded, Via::Grpc).await {
+        // Envoy's own span of the question is nearer than that of the request, if it makes one.
+        let span = self.shared.span("check", Via::Grpc, &[call, &headers], || true);
+        match answer(&self.shared, client, &headers, forwarded, (Via::Grpc, span)).await {
             Verdict::Pass { ticket, fields, .. } => {
                 let ticket = ticket.map(|ticket| option(TICKET.as_str(), ticket.to_string()));
                 let pass = OkHttpResponse {

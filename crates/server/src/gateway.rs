@@ -14,6 +14,7 @@ use crate::decisions::Via;
 use crate::door::Caller;
 use crate::identify::{Forwarded, HopField, Seen};
 use crate::shared::{Shared, Verdict};
+use crate::telemetry::Span;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use http::header::{HeaderName, HeaderValue};
@@ -66,7 +67,8 @@ async fn decide(shared: &Shared, gateway: Caller, head: &http::request::Parts) -
     let method = lossy(&head.headers, &METHOD).unwrap_or_else(|| head.method.to_string());
     let names = lossy(&head.headers, &NAMES);
     let forwarded = Forwarded { method: &method, uri: &uri, hops: &hops, names: names.as_deref() };
-    match answer(shared, client, &head.headers, forwarded, Via::Http).await {
+    let span = shared.span("check", Via::Http, &[&head.headers], || true);
+    match answer(shared, client, &head.headers, forwarded, (Via::Http, span)).await {
         Verdict::Deny(response) => response,
         Verdict::Pass { ticket, fields, .. } => {
             let mut response = Response::new(crate::body::full(String::new()));
@@ -86,17 +88,22 @@ pub(crate) fn may_ask(shared: &Shared, gateway: Caller) -> bool {
     gateway.certified || shared.trusts(gateway.addr)
 }
 
-/// Decides the request of a client that a gateway saw at this address; returns when it may pass.
+/// Decides the request of a client that a gateway saw at this address, and tells the span of it; returns when
+/// it may pass.
 pub(crate) async fn answer(
     shared: &Shared,
     client: IpAddr,
     headers: &HeaderMap,
     forwarded: Forwarded<'_>,
-    via: Via,
+    (via, span): (Via, Span),
 ) -> Verdict {
     let (live, policy) = (shared.live.load_full(), shared.engine.policy());
     let seen = Seen::forwarded(&policy.identity, &live.identity, client, headers, forwarded);
-    let verdict = shared.verdict(&live, &policy, &seen, via);
+    let verdict = shared.verdict(&live, &policy, &seen, via, &span);
+    span.answered(match &verdict {
+        Verdict::Pass { .. } => StatusCode::OK,
+        Verdict::Deny(response) => response.status(),
+    });
     if let Verdict::Pass { ticket, wait, .. } = &verdict
         && !wait.is_zero()
     {

@@ -6,6 +6,7 @@ use crate::decisions::Via;
 use crate::identify::Seen;
 use crate::server::in_line;
 use crate::shared::{IN_LINE, Live, Shared, Verdict};
+use crate::telemetry::Span;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::request::Parts;
@@ -128,7 +129,7 @@ impl Layer {
     fn decide(&self, head: &Parts) -> Verdict {
         let (live, policy) = (self.shared.live.load_full(), self.shared.engine.policy());
         let seen = Seen::new(&policy.identity, &live.identity, self.peer(head), head);
-        self.shared.verdict(&live, &policy, &seen, Via::Layer)
+        self.shared.verdict(&live, &policy, &seen, Via::Layer, &Span::default())
     }
 }
 
@@ -172,7 +173,8 @@ where
             Verdict::Deny(response) => Err(response),
             // From here on, so that a future that nobody polls gives back what it holds.
             Verdict::Pass { ticket, wait, fields } => {
-                Ok((Pending::new(Arc::clone(&self.layer.shared), ticket), wait, fields))
+                let shared = Arc::clone(&self.layer.shared);
+                Ok((Pending::new(shared, ticket, Span::default()), wait, fields))
             }
         };
         // The one that was asked whether it is ready is the one to call.

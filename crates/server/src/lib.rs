@@ -26,6 +26,7 @@
 //! | [`webhook`] | messages to a URL, with patience |
 //! | `reflection` | what the gRPC door serves, told to tools |
 //! | `reports` | what became of requests, from access logs that are followed or come by syslog |
+//! | [`telemetry`] | traces, errors and the log, told to others without waiting for them |
 //! | [`layer`] | the same decisions inside of a Rust service, as a tower layer |
 //! | `outlook` | what the site's rate should be, made anew each hour |
 //! | `background` | models that are asked in the background: challengers and advisors |
@@ -73,6 +74,7 @@ mod server;
 mod shared;
 mod slow;
 mod streamed;
+pub mod telemetry;
 mod tls;
 mod upstream;
 pub mod webhook;

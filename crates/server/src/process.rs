@@ -133,7 +133,8 @@ impl Talk {
             ));
         };
         let forwarded = Forwarded { method, uri, hops: &hops, names: Some(&names) };
-        match answer(&self.shared, client, &headers, forwarded, Via::Process).await {
+        let span = self.shared.span("check", Via::Process, &[&headers], || true);
+        match answer(&self.shared, client, &headers, forwarded, (Via::Process, span)).await {
             Verdict::Pass { ticket, fields, .. } => {
                 if let Some((before, _)) = self.passed.take() {
                     self.shared.release(&before);

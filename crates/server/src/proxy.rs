@@ -8,6 +8,7 @@ use crate::identify::{Seen, forget};
 use crate::server::Slot;
 use crate::shared::{Live, Shared, Verdict};
 use crate::slow::Taker;
+use crate::telemetry::Span;
 use crate::upstream::{self, Upstream};
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::request::Parts;
@@ -57,16 +58,22 @@ impl Proxy {
         let live = self.shared.live.load_full();
         let policy = self.shared.engine.policy();
         let (mut head, body) = request.into_parts();
+        let believed = || self.believed && self.shared.trusts(self.peer);
+        let span = self.shared.span("request", Via::Proxy, &[&head.headers], believed);
         if !self.believed {
             forget(&mut head.headers, &live.identity);
         }
         let seen = Seen::new(&policy.identity, &live.identity, self.peer, &head);
         let hop = Hop { peer: self.peer, tls: self.tls, rules: &policy.identity };
-        let (ticket, wait, fields) = match self.shared.verdict(&live, &policy, &seen, Via::Proxy) {
-            Verdict::Deny(response) => return response,
+        let verdict = self.shared.verdict(&live, &policy, &seen, Via::Proxy, &span);
+        let (ticket, wait, fields) = match verdict {
+            Verdict::Deny(response) => {
+                span.answered(response.status());
+                return response;
+            }
             Verdict::Pass { ticket, wait, fields } => (ticket, wait, fields),
         };
-        let pending = Pending::new(Arc::clone(&self.shared), ticket);
+        let pending = Pending::new(Arc::clone(&self.shared), ticket, span);
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
@@ -100,7 +107,8 @@ impl Proxy {
             return refuse(StatusCode::BAD_REQUEST, &e.to_string());
         }
         pending.passed_on();
-        let response = match self.exchange(upstream, head, body).await {
+        let asked = pending.span.upstream(&mut head);
+        let response = match self.exchange(upstream, head, body, asked).await {
             Ok(response) => response,
             Err(status) => {
                 pending.status = status.as_u16();
@@ -136,6 +144,7 @@ impl Proxy {
         upstream: &Upstream,
         head: Parts,
         body: Incoming,
+        span: Span,
     ) -> Result<Response<Incoming>, StatusCode> {
         let progress = Arc::new(Progress::new());
         let body = RequestBody::new(body, Arc::clone(&progress), self.idle);
@@ -144,7 +153,8 @@ impl Proxy {
         let (status, kind) = tokio::select! {
             response = upstream.client.request(Request::from_parts(head, body)) => match response {
                 Ok(response) => {
-                    self.shared.metrics.upstream_answer(started.elapsed());
+                    span.answered(response.status());
+                    self.shared.metrics.upstream_answer(started.elapsed(), span.trace_id());
                     return Ok(response);
                 }
                 Err(_) if progress.client_silent() => (StatusCode::REQUEST_TIMEOUT, "client"),
@@ -157,6 +167,7 @@ impl Proxy {
             },
             () = progress.stalled(write, read) => (StatusCode::GATEWAY_TIMEOUT, "timeout"),
         };
+        span.failed(kind);
         self.shared.metrics.upstream_failure(kind);
         Err(status)
     }

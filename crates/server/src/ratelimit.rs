@@ -2,6 +2,7 @@
 //! written for envoyproxy/ratelimit.
 
 use crate::answer::whole_seconds;
+use crate::decisions::Via;
 use crate::envoy::{Envoy, wire};
 use prost::Message;
 use prost_types::value::Kind;
@@ -25,12 +26,16 @@ impl RateLimitService for Envoy {
         &self,
         request: Request<RateLimitRequest>,
     ) -> Result<Response<RateLimitResponse>, Status> {
-        let call = request.into_inner();
+        let (metadata, _, call) = request.into_parts();
+        let span = self.shared.span("limit", Via::Grpc, &[metadata.as_ref()], || true);
         let asked = call.descriptors.iter().map(|one| asked(&call, one));
         let asked: SmallVec<[Asked<'_>; 4]> = asked.collect::<Result<_, _>>()?;
         let now = self.shared.now();
         match self.shared.limit(&call.domain, &asked, now) {
-            Some(Ok(verdict)) => Ok(Response::new(response(&call, &verdict))),
+            Some(Ok(verdict)) => {
+                span.limited(&call.domain, &verdict);
+                Ok(Response::new(response(&call, &verdict)))
+            }
             Some(Err(error @ CallError::TooMany(_))) => {
                 Err(Status::resource_exhausted(error.to_string()))
             }

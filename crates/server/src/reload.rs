@@ -163,6 +163,8 @@ fn needs_restart(old: &Startup, new: &Startup) -> impl Iterator<Item = &'static 
         ("secret_env or secret_file", old.secret != new.secret),
         ("timeouts", old.timeouts != new.timeouts),
         ("max_connections", old.max_connections != new.max_connections),
+        ("telemetry.otlp but its sample", old.otlp != new.otlp),
+        ("telemetry.sentry", old.sentry != new.sentry),
     ]
     .into_iter()
     .filter_map(|(key, changed)| changed.then_some(key))

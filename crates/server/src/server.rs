@@ -16,6 +16,9 @@ use crate::reports;
 use crate::resp;
 use crate::shared::{IN_LINE, Live, Shared};
 use crate::slow::{PROBES, Patient, Streams};
+use crate::telemetry::Tracing;
+use crate::telemetry::export::Exporting;
+use crate::telemetry::otlp::OtlpError;
 use crate::tls::{HTTP_1, HTTP_1_AND_2, HTTP_2, ServerTls, TlsError};
 use crate::upstream::Upstream;
 use hyper::service::service_fn;
@@ -56,6 +59,9 @@ pub enum ServeError {
     /// TLS can't be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Traces can't be sent anywhere.
+    #[error(transparent)]
+    Traces(#[from] OtlpError),
     /// The admin listener broke.
     #[error("the admin listener broke: {0}")]
     Admin(io::Error),
@@ -76,6 +82,7 @@ pub struct Server {
     resolved: Resolved,
     reloader: Option<Arc<Reloader>>,
     workers: Vec<Worker>,
+    exporting: Option<Exporting<opentelemetry_otlp::SpanExporter>>,
 }
 
 impl Server {
@@ -110,6 +117,10 @@ impl Server {
         let live = Live::new(&resolved, upstream);
         let mut shared = Shared::new(engine, live, background);
         shared.console = Console::new(resolved.admin.audit_log.clone());
+        let otlp = resolved.telemetry.otlp.as_ref();
+        let traced = otlp.map(|otlp| Tracing::new(otlp, shared.metrics.span_counters()));
+        let (tracing, exporting) = traced.transpose()?.unzip();
+        shared.tracing = tracing;
         let shared = Arc::new(shared);
         infos.into_iter().for_each(|(role, info)| shared.model(role, info));
         let (mut listeners, mut certificates) = (Vec::new(), Vec::new());
@@ -159,6 +170,7 @@ impl Server {
             resolved,
             reloader,
             workers,
+            exporting,
         })
     }
 
@@ -234,6 +246,8 @@ impl Server {
         }
         let asking: Vec<_> =
             self.workers.into_iter().map(|it| tokio::spawn(it.run(stop.clone()))).collect();
+        // Spans end with their requests, and the last ones are sent after those.
+        let exporting = self.exporting.map(|it| tokio::spawn(it.run(closed.clone())));
         let forecasting = tokio::spawn(outlook::run(Arc::clone(&self.shared), stop.clone()));
         let logs = self.resolved.gateway.iter().flat_map(|gateway| &gateway.access_logs);
         let files = logs.filter_map(|log| match log {
@@ -298,8 +312,8 @@ impl Server {
             tasks.wait().await;
         }
         closed.cancel();
-        for task in asking.into_iter().chain(watching).chain([forecasting, looking]).chain(reading)
-        {
+        let tasks = asking.into_iter().chain(watching).chain([forecasting, looking]);
+        for task in tasks.chain(exporting).chain(reading) {
             let _ = task.await;
         }
         match broken {

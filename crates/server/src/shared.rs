@@ -9,6 +9,7 @@ use crate::decisions::{self, Via};
 use crate::identify::{Identity, Seen};
 use crate::metrics::{Info, Metrics};
 use crate::outlook::Outlook;
+use crate::telemetry::{CONTAINED, Span, Tracing, trace};
 use crate::upstream::Upstream;
 use arc_swap::ArcSwap;
 use http::{HeaderMap, Response, StatusCode};
@@ -40,6 +41,8 @@ pub(crate) struct Live {
     pub upstream: Option<Arc<Upstream>>,
     /// Which decisions are written down.
     pub log: config::Log,
+    /// The share of traces that begin here and are taken, if requests are traced.
+    pub traces: Option<f64>,
     /// The configuration in plain words.
     pub words: Vec<String>,
 }
@@ -51,6 +54,7 @@ impl Live {
             on_error: resolved.on_error,
             upstream,
             log: resolved.log,
+            traces: resolved.telemetry.otlp.as_ref().map(|otlp| otlp.sample),
             words: config::check(resolved),
         }
     }
@@ -70,13 +74,15 @@ pub(crate) struct Shared {
     pub outlook: ArcSwap<Outlook>,
     /// What is kept for the operator's pages.
     pub console: Console,
+    /// What makes spans of requests, if anybody wants them.
+    pub tracing: Option<Tracing>,
     decisions: decisions::Log,
     clock: SystemClock,
 }
 
 impl Shared {
     pub(crate) fn new(engine: Arc<Engine>, live: Live, background: Vec<Arc<Background>>) -> Self {
-        let metrics = Metrics::new(Arc::clone(&engine), background.clone());
+        let metrics = Metrics::new(Arc::clone(&engine), background.clone(), live.traces.is_some());
         let decisions = decisions::Log::new(live.log);
         Self {
             engine,
@@ -86,6 +92,7 @@ impl Shared {
             background,
             outlook: ArcSwap::default(),
             console: Console::new(None),
+            tracing: None,
             decisions,
             clock: SystemClock::new(),
         }
@@ -94,6 +101,9 @@ impl Shared {
     /// Puts another configuration of the wire in force.
     pub(crate) fn put_in_force(&self, live: Live) {
         self.decisions.set(live.log);
+        if let (Some(tracing), Some(share)) = (&self.tracing, live.traces) {
+            tracing.sample(share);
+        }
         self.live.store(Arc::new(live));
     }
 
@@ -115,14 +125,33 @@ impl Shared {
         self.clock.now()
     }
 
+    /// Begins the span of a request with these fields, if requests are traced. The trace that they name goes
+    /// on here if who sent them is believed; of several sets of fields the first that names one counts.
+    pub(crate) fn span(
+        &self,
+        name: &'static str,
+        via: Via,
+        fields: &[&HeaderMap],
+        believed: impl FnOnce() -> bool,
+    ) -> Span {
+        let Some(tracing) = &self.tracing else { return Span::default() };
+        tracing.begin(name, via, trace::carrier(fields).filter(|_| believed()))
+    }
+
     /// Decides a request that came this way; `None` when deciding itself failed.
     pub(crate) fn check(&self, request: &Request<'_>, via: Via) -> Option<Decision> {
+        self.check_in(&Span::default(), request, via)
+    }
+
+    /// The same within a span, which is told of it.
+    fn check_in(&self, span: &Span, request: &Request<'_>, via: Via) -> Option<Decision> {
         let started = std::time::Instant::now();
         let decision = self.guard(|| self.engine.check(request));
         let took = started.elapsed();
-        self.metrics.decide_seconds.observe(took.as_secs_f64());
+        self.metrics.decided(took, span.trace_id());
         self.console.decided_in(took);
         if let Some(decision) = &decision {
+            span.decided(&self.engine, request, decision);
             self.decisions.take(&self.engine, request, decision, via, took);
             self.background.iter().for_each(|model| model.offer(decision));
         }
@@ -136,8 +165,9 @@ impl Shared {
         policy: &Policy,
         seen: &Seen<'_>,
         via: Via,
+        span: &Span,
     ) -> Verdict {
-        let Some(decision) = self.check(&seen.request(self.now()), via) else {
+        let Some(decision) = self.check_in(span, &seen.request(self.now()), via) else {
             return match live.on_error {
                 OnError::Open => {
                     Verdict::Pass { ticket: None, wait: Duration::ZERO, fields: HeaderMap::new() }
@@ -199,7 +229,7 @@ impl Shared {
         let result = catch_unwind(AssertUnwindSafe(work)).ok();
         if result.is_none() {
             self.metrics.engine_failures.inc();
-            tracing::error!("the engine failed; this request is answered as on_error says");
+            tracing::error!(target: CONTAINED, "the engine failed; this request is answered as on_error says");
         }
         result
     }

@@ -12,6 +12,7 @@ mod evaluate;
 mod explain;
 mod export;
 mod label;
+mod log;
 mod manual;
 mod models;
 mod prober;

@@ -1,12 +1,11 @@
 //! `tidegate serve`, `proxy` and `check-config`: from a configuration to a running server.
 
 use crate::cli::{CheckConfigArgs, ProxyArgs, ServeArgs};
+use crate::log;
 use miette::{IntoDiagnostic, WrapErr};
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use tidegate_engine::Mode;
 use tidegate_server::{Resolved, Server, config, stop_signal};
-use tracing_subscriber::EnvFilter;
 
 pub(crate) fn serve(args: &ServeArgs) -> miette::Result<()> {
     let resolved = config::load(&args.config)?;
@@ -33,7 +32,8 @@ pub(crate) fn check_config(args: &CheckConfigArgs) -> miette::Result<()> {
 }
 
 fn run(resolved: Resolved, file: Option<PathBuf>) -> miette::Result<()> {
-    start_logging();
+    // Until the end: what is left of it is written then.
+    let _logging = log::start(&resolved.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -56,12 +56,4 @@ fn run(resolved: Resolved, file: Option<PathBuf>) -> miette::Result<()> {
     // A thread may wait for ever for a log that is a pipe, or on a disk that is gone.
     runtime.shutdown_background();
     served
-}
-
-/// Logs go to standard error: text for a terminal, JSON for a collector. `RUST_LOG` filters them.
-pub(crate) fn start_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second start in one process (tests) keeps the first subscriber, which is as good.
-    let _ = if std::io::stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
 }

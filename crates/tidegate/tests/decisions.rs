@@ -66,7 +66,7 @@ impl Served {
         lines
     }
 
-    /// Asks about a request; its line is written before the answer is.
+    /// Asks about a request; its line is on its way before the answer is.
     fn check(&self, call: &str) -> Value {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let length = call.len();
@@ -99,6 +99,7 @@ fn every_decision_has_a_line_while_the_log_is_on() {
     let served = Served::start("log: {decisions: true}");
     let call = r#"{"client_ip": "203.0.113.9", "method": "POST", "path": "/few?key=secret"}"#;
     let answers: Vec<Value> = (0..3).map(|_| served.check(call)).collect();
+    served.wait_for("decided", 3);
     let lines = served.decisions();
     assert_eq!(lines.len(), 3, "{lines:#?}");
     for (line, answer) in lines.iter().zip(&answers) {
@@ -129,16 +130,19 @@ fn it_is_off_until_a_reload_turns_it_on_and_denials_are_in_every_sample() {
     let few = r#"{"client_ip": "203.0.113.9", "path": "/few"}"#;
     let other = r#"{"client_ip": "203.0.113.10", "path": "/"}"#;
     (0..3).for_each(|_| drop(served.check(few)));
-    assert!(served.decisions().is_empty(), "{:#?}", served.decisions());
     configure(served.folder.path(), "log: {decisions: true, sample: 0}");
+    // Lines keep their order: what is not there before this one is not coming.
     served.wait_for("configuration reloaded", 1);
+    assert!(served.decisions().is_empty(), "{:#?}", served.decisions());
     (0..5).for_each(|_| drop(served.check(other)));
     assert_eq!(served.check(few)["allowed"], false);
+    configure(served.folder.path(), "");
+    served.wait_for("configuration reloaded", 2);
     let lines = served.decisions();
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert_eq!(lines[0]["fields"]["allowed"], false);
-    configure(served.folder.path(), "");
-    served.wait_for("configuration reloaded", 2);
     served.check(few);
+    configure(served.folder.path(), "on_error: closed");
+    served.wait_for("configuration reloaded", 3);
     assert_eq!(served.decisions().len(), 1);
 }

@@ -1,7 +1,7 @@
 //! What a configuration will do, line by line in plain words.
 
 use super::values::show;
-use super::{AccessLog, Log, Resolved, Where};
+use super::{AccessLog, Log, OtlpProtocol, Resolved, Telemetry, Where};
 use tidegate_behavior::address::Source;
 use tidegate_engine::Policy;
 use tidegate_engine::policy::{MAX_MATCHES, Mode, OnError, Rule, Scope};
@@ -42,6 +42,7 @@ pub fn check(resolved: &Resolved) -> Vec<String> {
     });
     lines.push(format!("At most {} clients are tracked at once.", resolved.capacity));
     lines.push(log(resolved.log));
+    telemetry(&resolved.telemetry, &mut lines);
     lines
 }
 
@@ -64,6 +65,28 @@ fn log(log: Log) -> String {
         share => format!("every denial and {} % of the allowed requests", share * 100.0),
     };
     format!("The log has a line for {allowed} (tidegate::decision).")
+}
+
+fn telemetry(telemetry: &Telemetry, lines: &mut Vec<String>) {
+    if let Some(otlp) = &telemetry.otlp {
+        let protocol = match otlp.protocol {
+            OtlpProtocol::Grpc => "gRPC",
+            OtlpProtocol::Http => "HTTP",
+        };
+        lines.push(format!(
+            "{} % of the requests that no caller traces are traced, and all that a trusted caller does; spans \
+             go to {} over {protocol}.",
+            otlp.sample * 100.0,
+            otlp.endpoint
+        ));
+    }
+    if let Some(sentry) = &telemetry.sentry {
+        lines.push(format!(
+            "Errors of the program are told to {} as those of `{}`.",
+            sentry.dsn.server(),
+            sentry.environment
+        ));
+    }
 }
 
 fn mode(policy: &Policy) -> String {

@@ -71,6 +71,18 @@ impl Source<'_> {
         }))
     }
 
+    /// The same without the line's text, where a secret stands.
+    pub(super) fn error_about_secret(
+        &self,
+        at: Location,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> ConfigError {
+        let ConfigError(mut error) = self.error(at, message, help);
+        error.span = None;
+        ConfigError(error)
+    }
+
     fn span(&self, at: Location) -> SourceSpan {
         let start: usize = self
             .text

@@ -13,6 +13,7 @@ mod ratelimit;
 mod raw;
 mod resolve;
 mod rules;
+mod telemetry;
 mod values;
 mod wire;
 
@@ -40,6 +41,8 @@ pub struct Resolved {
     pub on_error: OnError,
     /// Which decisions are written down; may change at a reload.
     pub log: Log,
+    /// Who watches; the share of traces may change at a reload.
+    pub telemetry: Telemetry,
     /// Where requests go, when there is a proxy; may change at a reload.
     pub upstream: Option<Upstream>,
     /// Where the proxy listens; empty when only the API is served.
@@ -84,6 +87,65 @@ pub struct Log {
     pub decisions: bool,
     /// The share of allowed requests that are, 0..1; who is denied always is.
     pub sample: f64,
+}
+
+/// Who watches from outside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Telemetry {
+    /// Where traces go.
+    pub otlp: Option<Otlp>,
+    /// Where errors of the program go.
+    pub sentry: Option<Sentry>,
+}
+
+/// A collector of traces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Otlp {
+    /// The whole URL; for gRPC without a path.
+    pub endpoint: http::Uri,
+    /// How it is spoken to.
+    pub protocol: OtlpProtocol,
+    /// How long it may take to answer.
+    pub timeout: Duration,
+    /// The share of traces that begin here and are taken, 0..1.
+    pub sample: f64,
+}
+
+/// How a collector is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    /// gRPC.
+    Grpc,
+    /// Protobuf over HTTP.
+    Http,
+}
+
+/// A project of Sentry, or of what speaks its protocol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sentry {
+    /// Its address and key.
+    pub dsn: Dsn,
+    /// Which deployment this is.
+    pub environment: String,
+    /// The share of errors that are told, 0..1.
+    pub sample: f32,
+}
+
+/// Address and key of a project; does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Dsn(pub(crate) sentry_core::types::Dsn);
+
+impl Dsn {
+    /// The server alone, which is no secret.
+    pub(crate) fn server(&self) -> String {
+        format!("{}://{}:{}", self.0.scheme(), self.0.host(), self.0.port())
+    }
+}
+
+impl std::fmt::Debug for Dsn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Dsn(…)")
+    }
 }
 
 /// One listening address of the proxy.

@@ -24,6 +24,7 @@ pub(super) struct Raw {
     pub timeouts: Timeouts,
     pub max_connections: Option<At<u64>>,
     pub log: Log,
+    pub telemetry: Telemetry,
     pub admin: Option<At<Admin>>,
     pub gateway: Option<At<Short<Gateway>>>,
     pub identity: Identity,
@@ -104,6 +105,37 @@ pub(super) struct Timeouts {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Log {
     pub decisions: Option<bool>,
+    pub sample: Option<At<f64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Telemetry {
+    pub otlp: Option<At<Short<Otlp>>>,
+    pub sentry: Option<At<Short<Sentry>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Otlp {
+    pub endpoint: Option<At<String>>,
+    pub protocol: Option<OtlpProtocol>,
+    pub sample: Option<At<f64>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OtlpProtocol {
+    Grpc,
+    Http,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sentry {
+    pub dsn: Option<At<String>>,
+    pub dsn_env: Option<At<String>>,
+    pub environment: Option<String>,
     pub sample: Option<At<f64>>,
 }
 
@@ -357,6 +389,18 @@ impl From<&str> for Gateway {
             ratelimit: Vec::new(),
             access_logs: Vec::new(),
         }
+    }
+}
+
+impl From<&str> for Otlp {
+    fn from(text: &str) -> Self {
+        Self { endpoint: Some(here(text)), ..Self::default() }
+    }
+}
+
+impl From<&str> for Sentry {
+    fn from(text: &str) -> Self {
+        Self { dsn: Some(here(text)), ..Self::default() }
     }
 }
 

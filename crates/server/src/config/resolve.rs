@@ -7,8 +7,9 @@ use super::models::{Models, models, written};
 use super::ratelimit::{Imported, import};
 use super::raw::{self, At, Raw};
 use super::rules::rules;
+use super::telemetry::telemetry;
 use super::wire::{admin, gateway, listens, upstream};
-use super::{Admin, Gateway, Listen, Log, Resolved, addresses, values};
+use super::{Admin, Dsn, Gateway, Listen, Log, OtlpProtocol, Resolved, addresses, values};
 use serde_saphyr::Location;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,8 @@ pub struct Startup {
     pub(crate) secret: Option<[u64; 2]>,
     pub(crate) timeouts: [Duration; 3],
     pub(crate) max_connections: usize,
+    pub(crate) otlp: Option<(http::Uri, OtlpProtocol)>,
+    pub(crate) sentry: Option<(Dsn, String, u32)>,
 }
 
 /// Reads files that a configuration names, relative to its own folder, and remembers which.
@@ -169,6 +172,7 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
     let Imported { domains, lines: imported } =
         import(source, &mut files, asked.map_or(&[][..], |gateway| gateway.ratelimit.as_slice()))?;
     policy.domains = domains;
+    let telemetry = telemetry(source, &raw.telemetry, |name| std::env::var(name).ok())?;
     let startup = Startup {
         listen: listen.clone(),
         admin: Some(admin.clone()),
@@ -182,12 +186,18 @@ pub(super) fn resolve(source: &Source<'_>, raw: &Raw) -> Result<Resolved, Config
         secret,
         timeouts: [header_timeout, idle_timeout, drain],
         max_connections,
+        otlp: telemetry.otlp.as_ref().map(|otlp| (otlp.endpoint.clone(), otlp.protocol)),
+        sentry: telemetry
+            .sentry
+            .as_ref()
+            .map(|it| (it.dsn.clone(), it.environment.clone(), it.sample.to_bits())),
     };
     Ok(Resolved {
         policy,
         identity,
         on_error: on_error(raw.on_error),
         log: log(source, &raw.log)?,
+        telemetry,
         upstream,
         listen,
         admin,
@@ -229,17 +239,25 @@ pub(super) fn on_error(written: Option<raw::OnError>) -> OnError {
 }
 
 fn log(source: &Source<'_>, raw: &raw::Log) -> Result<Log, ConfigError> {
-    let sample = match &raw.sample {
-        Some(at) if !(0.0..=1.0).contains(&at.value) => {
-            return Err(source.error(
-                at.referenced,
-                format!("a share of {} is out of range", at.value),
-                "write a number from 0 to 1, such as 0.01 for one allowed request in a hundred",
-            ));
-        }
-        written => written.as_ref().map_or(1.0, |at| at.value),
-    };
+    let sample = share(source, raw.sample.as_ref(), 1.0, "allowed request")?;
     Ok(Log { decisions: raw.decisions.unwrap_or(false), sample })
+}
+
+/// A share of something, from 0 to 1, or the default.
+pub(super) fn share(
+    source: &Source<'_>,
+    written: Option<&At<f64>>,
+    default: f64,
+    of: &str,
+) -> Result<f64, ConfigError> {
+    match written {
+        Some(at) if !(0.0..=1.0).contains(&at.value) => Err(source.error(
+            at.referenced,
+            format!("a share of {} is out of range", at.value),
+            format!("write a number from 0 to 1, such as 0.01 for one {of} in a hundred"),
+        )),
+        written => Ok(written.map_or(default, |at| at.value)),
+    }
 }
 
 /// A whole number in a range, or the default; `wrong` says message and remedy.

@@ -4,19 +4,22 @@
 mod background;
 mod engine;
 mod process;
+mod telemetry;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use crate::background::Background;
 use crate::config::{Asked, Origin, Where};
 use crate::console::Confusion;
 use crate::outlook::Verdict;
+use crate::telemetry::export;
 use http::StatusCode;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::exponential_buckets;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidegate_behavior::schema::SCHEMA_VERSION;
 use tidegate_engine::Engine;
 use tidegate_models::{AnyModel, Model, file};
+use times::Times;
 
 /// Counts by one label, whose values are all there from the start: what appears only when it first
 /// happens has no rise that Prometheus could see.
@@ -39,13 +43,14 @@ const LINES: [&str; 5] = ["learned", "observed", "unanswered", "without_ticket",
 const COMMANDS: [&str; 4] = ["allowed", "limited", "other", "refused"];
 const REFUSALS: [&str; 5] = ["missing", "malformed", "ended", "late", "untrusted"];
 const VERDICTS: [&str; 3] = ["within", "above", "below"];
+const SPANS: [&str; 3] = ["exported", "dropped", "failed"];
 
 /// The metrics of one server.
 pub(crate) struct Metrics {
     registry: Registry,
     responses: Counts,
     upstream_failures: Counts,
-    upstream_seconds: Histogram,
+    upstream_seconds: Times,
     reloads: Counts,
     reloaded: Gauge,
     pub config_time: Gauge,
@@ -59,7 +64,8 @@ pub(crate) struct Metrics {
     pub connections_full: Counter,
     pub in_flight: Gauge,
     pub engine_failures: Counter,
-    pub decide_seconds: Histogram,
+    decide_seconds: Times,
+    spans: Counts,
 }
 
 /// A model as the metrics name it.
@@ -114,13 +120,14 @@ fn counts(label: &'static str, values: &[&'static str]) -> Counts {
 }
 
 impl Metrics {
-    pub(crate) fn new(engine: Arc<Engine>, background: Vec<Arc<Background>>) -> Self {
+    /// Those of a server whose requests are traced, or not.
+    pub(crate) fn new(engine: Arc<Engine>, background: Vec<Arc<Background>>, traced: bool) -> Self {
         let metrics = Self {
             registry: Registry::default(),
             responses: counts("class", &CLASSES),
             upstream_failures: counts("kind", &UPSTREAM_FAILURES),
             // From half a millisecond to a minute, which is how long an upstream may take by default.
-            upstream_seconds: Histogram::new(exponential_buckets(0.0005, 2.0, 18)),
+            upstream_seconds: Times::new(traced, exponential_buckets(0.0005, 2.0, 18)),
             reloads: counts("result", &RELOADS),
             reloaded: Gauge::default(),
             config_time: Gauge::default(),
@@ -134,7 +141,8 @@ impl Metrics {
             connections_full: Counter::default(),
             in_flight: Gauge::default(),
             engine_failures: Counter::default(),
-            decide_seconds: Histogram::new(exponential_buckets(250e-9, 2.0, 14)),
+            decide_seconds: Times::new(traced, exponential_buckets(250e-9, 2.0, 14)),
+            spans: counts("result", &SPANS),
         };
         // A server that runs has read its configuration.
         metrics.reloaded.set(1);
@@ -227,6 +235,12 @@ impl Metrics {
             "Time to decide a request",
             self.decide_seconds.clone(),
         );
+        registry.register(
+            "spans",
+            "Spans of traced requests, by what came of them",
+            self.spans.clone(),
+        );
+        registry.register_collector(Box::new(telemetry::Told));
         registry.register_collector(Box::new(engine::EngineStats(engine)));
         registry.register_collector(Box::new(background::BackgroundStats(background)));
         // Under the names that every process has.
@@ -277,9 +291,20 @@ impl Metrics {
         self.upstream_failures.get_or_create(&[("kind", kind)]).inc();
     }
 
-    /// Counts a request that the upstream answered after so long.
-    pub(crate) fn upstream_answer(&self, after: Duration) {
-        self.upstream_seconds.observe(after.as_secs_f64());
+    /// Counts a request that the upstream answered after so long, within this trace.
+    pub(crate) fn upstream_answer(&self, after: Duration, trace: Option<String>) {
+        self.upstream_seconds.observe(after, trace);
+    }
+
+    /// Counts a request that took so long to decide, within this trace.
+    pub(crate) fn decided(&self, took: Duration, trace: Option<String>) {
+        self.decide_seconds.observe(took, trace);
+    }
+
+    /// Where it is counted what comes of spans.
+    pub(crate) fn span_counters(&self) -> export::Counters {
+        let of = |result| self.spans.get_or_create(&[("result", result)]).clone();
+        export::Counters { exported: of("exported"), dropped: of("dropped"), failed: of("failed") }
     }
 
     /// Counts a reload.

@@ -67,7 +67,13 @@ const LABELS: &[(&str, Bound)] = &[
     ("os", Bound::By("the one system that the program is built for")),
     ("read", Bound::Of(&LINES)),
     ("reason", Bound::Of(&REFUSALS)),
-    ("result", Bound::Of(&["allowed", "denied", "accepted", "refused"])),
+    (
+        "result",
+        // Of `decisions`, `config_reloads`, `spans` and `error_reports`.
+        Bound::Of(&[
+            "allowed", "denied", "accepted", "refused", "exported", "sent", "dropped", "failed",
+        ]),
+    ),
     ("role", Bound::Of(&ROLES)),
     (
         "rule",
@@ -316,8 +322,8 @@ UPDATE=1 cargo test -p tidegate-server --lib metrics::tests::the_reference
 ```
 
 A histogram has `_bucket`, `_sum` and `_count` after its name. `tidegate_background_*` are there with a model in the
-background, `process_*` on Linux. Exemplars there are none: the library keeps them behind a second lock that every request
-would take.
+background, `process_*` on Linux. Where requests are traced ([Telemetry](telemetry.md)), the classes of
+`tidegate_decide_seconds` and `tidegate_upstream_response_seconds` name the trace of a request each (exemplars).
 
 | metric | type | labels | what it tells |
 |---|---|---|---|

@@ -20,3 +20,4 @@ mod reflection;
 mod resp;
 mod slow;
 mod streams;
+mod traces;

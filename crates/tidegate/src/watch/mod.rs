@@ -18,6 +18,7 @@ use tidegate_engine::{Engine, Mode, Setup};
 use tidegate_lab::formats::Record;
 use tidegate_lab::replay::request;
 use tidegate_limiter::{Clock as _, SystemClock, Timestamp};
+use tidegate_server::config::Telemetry;
 use tidegate_server::follow::{Follower, Look, follow, unless_stopped};
 use tidegate_server::webhook::Webhook;
 use tidegate_server::{Resolved, config, stop_signal};
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 const BEAT: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &WatchArgs) -> miette::Result<()> {
-    crate::serve::start_logging();
+    let _logging = crate::log::start(&Telemetry::default())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
