@@ -37,8 +37,8 @@ mod tests {
         features[index::RATE_1M] = 1234.0;
         let explanation = Explanation { bias: 0.0, contributions, margin: -1.0 };
         let expected = [
-            "asks for things that do not exist (missing_excess 0.62)",
-            "a high request rate (rate_1m 1234)",
+            "asking for what does not exist, beyond others (missing_excess 0.62)",
+            "request rate (rate_1m 1234)",
         ];
         assert_eq!(reasons(&explanation, &features, 9), expected);
         assert_eq!(reasons(&explanation, &features, 1), expected[..1]);

@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn clients_with_one_reason_on_one_route_are_one_group() {
         let because = |reason: &str| Why { reasons: vec![reason.into()], ..Why::default() };
-        let fast = Why { only_fast: true, ..because("a high request rate (rate_1m 9000)") };
+        let fast = Why { only_fast: true, ..because("request rate (rate_1m 9000)") };
         let rows = [
             client("a", 5, 10, 1, because("a sudden crowd (surge 3.00)")),
             client("b", 9, 30, 1, because("a sudden crowd (surge 4.50)")),

@@ -292,8 +292,8 @@ mod tests {
     #[test]
     fn figures_of_a_reason_are_told_from_its_words() {
         assert_eq!(
-            parts("loads assets (asset_share 0.02)"),
-            ("loads assets", Some("asset_share 0.02"))
+            parts("how much of it is assets (asset_share 0.02)"),
+            ("how much of it is assets", Some("asset_share 0.02"))
         );
         assert_eq!(parts("the rule `x (y` is used up"), ("the rule `x (y` is used up", None));
     }
