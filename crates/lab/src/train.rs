@@ -58,7 +58,7 @@ pub(crate) const fn refused(outcome: &Outcome) -> bool {
 
 /// How much a harmless row of such an answer counts: to deny what the site refuses harms nobody. Else
 /// a program whose token has expired would speak for everybody who tries passwords.
-const REFUSED_WORTH: f64 = 0.2;
+const REFUSED_WORTH: f64 = 0.4;
 
 /// The rows of one family of actors, from all runs.
 #[derive(Default)]

@@ -59,6 +59,8 @@ pub const FAMILIES: &[&dyn Family] = &[
     &super::churner::Churner,
     &super::sharing::Sharing,
     &super::ramp::Ramp,
+    &super::submitter::Submitter,
+    &super::worker::Worker,
 ];
 
 /// One client as the site sees it.
@@ -327,13 +329,13 @@ impl Stage<'_> {
     /// An agent that an attacker shows: mostly a browser's, now and then what it really is.
     pub fn disguise(&mut self) -> Mask {
         let dice = &mut self.dice;
-        let pads = if dice.chance(0.12) { dice.spread(0.2, 5.0) } else { 0.0 };
+        let pads = if dice.chance(0.25) { dice.spread(0.2, 5.0) } else { 0.0 };
         let (agent, kind) = match dice.below(20) {
-            0..=12 => {
+            0..=10 => {
                 let kind = if dice.chance(0.5) { AgentKind::Browser } else { AgentKind::Tool };
                 (self.agents.any(dice, AgentKind::Browser), kind)
             }
-            13..=16 => (self.agents.any(dice, AgentKind::Tool), AgentKind::Tool),
+            11..=16 => (self.agents.any(dice, AgentKind::Tool), AgentKind::Tool),
             17 => (self.agents.any(dice, AgentKind::App), AgentKind::Tool),
             18 => (self.agents.any(dice, AgentKind::Robot), AgentKind::Tool),
             _ => (Arc::default(), AgentKind::Tool),

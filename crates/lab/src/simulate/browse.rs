@@ -311,9 +311,41 @@ impl Browser {
     /// it is complete.
     pub(super) fn form(&mut self, stage: &mut Stage<'_>, at: f64) -> f64 {
         let site = stage.site;
-        let Some(form) = &site.login.form else { return at };
+        site.login.form.as_deref().map_or(at, |form| self.plain_page(stage, at, form))
+    }
+
+    /// Opens the page of a form, if it has one; returns when it is complete.
+    pub(super) fn open_form(&mut self, stage: &mut Stage<'_>, at: f64, form: usize) -> f64 {
+        let site = stage.site;
+        site.forms[form].page.as_deref().map_or(at, |page| self.plain_page(stage, at, page))
+    }
+
+    /// Sends a form.
+    pub(super) fn submit(&mut self, stage: &mut Stage<'_>, at: f64, form: usize, good: bool) {
+        let site = stage.site;
+        let outcome = site.submit(&mut stage.dice, at, form, good);
+        let payload = site.forms[form].payload(&mut stage.dice);
+        let call = Call::post(site.forms[form].path.as_str(), payload).from(self.referer(site));
+        stage.send(&self.client, at, call, outcome);
+    }
+
+    /// Fills in a form as people do: read, written, corrected; returns when done.
+    pub(super) fn fill(&mut self, stage: &mut Stage<'_>, at: f64) -> f64 {
+        let form = stage.dice.below(stage.site.forms.len());
+        let mut now = self.open_form(stage, at, form);
+        let wrong = stage.dice.zipf(5, 1.8);
+        for attempt in 0..=wrong {
+            now += stage.dice.log_normal(if attempt == 0 { 20.0 } else { 9.0 }, 0.8);
+            self.submit(stage, now, form, attempt == wrong);
+        }
+        now
+    }
+
+    /// A page of no route, with what every page needs.
+    fn plain_page(&mut self, stage: &mut Stage<'_>, at: f64, form: &str) -> f64 {
+        let site = stage.site;
         let outcome = site.plain(&mut stage.dice, at, 200, 4000.0);
-        let call = Call::get(form.as_str()).from(self.referer(site));
+        let call = Call::get(form).from(self.referer(site));
         stage.send(&self.client, at, call, outcome);
         self.here = format!("{}{form}", site.origin).into();
         let mut now = at + stage.dice.pause(self.speed * 4.0) + 0.02;

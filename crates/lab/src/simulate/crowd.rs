@@ -7,6 +7,7 @@ use super::browse::{Browser, Habits};
 use super::dice::Dice;
 use super::route::Query;
 use super::site::Style;
+use super::worker::Application;
 
 /// Many new visitors who come for one page.
 pub(super) struct Crowd;
@@ -39,6 +40,10 @@ impl Family for Crowd {
             .dice
             .chance(0.3)
             .then(|| (stage.agents.any(&mut stage.dice, kind), stage.dice.between(0.2, 0.9)));
+        // Who is called by a bell, a mail or a message opens the application and works with it.
+        let works = stage.dice.chance(if site.style == Style::Pages { 0.1 } else { 0.4 });
+        let application = works.then(|| Application::draw(stage));
+        let lasts = stage.dice.spread(20.0, 900.0);
         let mut source = Browser::new(stage.client(Place::Home, kind), &mut stage.dice);
         source.arrive(&mut stage.dice);
         loop {
@@ -57,6 +62,14 @@ impl Family for Crowd {
             {
                 browser.client.agent = agent.clone();
                 browser.client.shape = stage.shape(agent, kind);
+            }
+            if let Some(application) = &application {
+                let lasts = stage.dice.log_normal(lasts, 0.8);
+                application.session(stage, browser.client, at, lasts);
+                if !stage.goes_on() {
+                    break;
+                }
+                continue;
             }
             let habits = Habits::draw(&mut stage.dice);
             let mut now = at;

@@ -6,6 +6,7 @@ use super::agents::AgentKind;
 use super::dice::Dice;
 use super::route::Query;
 use super::site::{Span, Style};
+use super::visitor::pieces;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ impl Family for Integration {
             if stage.dice.chance(0.08) {
                 client.agent = Arc::default();
             }
-            if stage.dice.chance(0.65) || kind == AgentKind::Browser {
+            if stage.dice.chance(0.75) || kind == AgentKind::Browser {
                 stage.give_credential(&mut client);
             } else if stage.dice.chance(0.4) {
                 client.user = stage.user();
@@ -52,7 +53,7 @@ impl Family for Integration {
             let share = whole as f64 * stage.dice.spread(0.05, 0.5);
             let span = Span { from, to: (from + (share / rate).max(20.0)).min(stage.length) };
             let mut pace = Pace::draw(&mut stage.dice, rate);
-            match stage.dice.below(9) {
+            match stage.dice.below(12) {
                 0 => poll(stage, &client, span, &mut pace),
                 1 | 2 => sync(stage, &client, span, &mut pace),
                 3 => batch(stage, &client, rate, share as usize),
@@ -60,6 +61,8 @@ impl Family for Integration {
                 5 => expired(stage, &client, span, &mut pace),
                 6 => platform(stage, &client, kind, span, rate),
                 7 => fleet(stage, &client, span, rate),
+                8 => lookups(stage, &client, span, &mut pace),
+                9 => build(stage, &client, span),
                 _ => mixed(stage, &client, span, &mut pace),
             }
             if !stage.goes_on() {
@@ -120,6 +123,53 @@ fn sync(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
         }
         item = (item + 1) % items;
         at += pace.next(&mut stage.dice);
+    }
+}
+
+/// Somebody else's list held against the site: much of what is on it is not there, and nobody minds.
+fn lookups(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
+    let site = stage.site;
+    let route = site.catalogue(&mut stage.dice, true);
+    let missing = stage.dice.spread(0.03, 0.7);
+    let items = site.routes[route].items();
+    let mut at = span.from;
+    while at < span.to {
+        if stage.dice.chance(missing) {
+            let path = site.routes[route].path(items + stage.dice.below(100_000), &Query::None);
+            let outcome = site.miss(&mut stage.dice, at, Some(route));
+            stage.send(client, at, Call::get(path), outcome);
+        } else {
+            let path = site.routes[route].path(stage.dice.below(items), &Query::None).into();
+            insist(stage, client, at, route, &path);
+        }
+        at += pace.next(&mut stage.dice);
+    }
+}
+
+/// Machines that build software and take what they need, each time with another address; some of it in
+/// pieces.
+fn build(stage: &mut Stage<'_>, client: &Client, span: Span) {
+    let route = stage.site.readable(&mut stage.dice);
+    let gap = stage.dice.spread(0.01, 0.6);
+    let size = stage.dice.magnitude(4, 200);
+    let every = stage.dice.spread(20.0, 900.0);
+    let mut from = span.from;
+    while from < stage.length {
+        let mut machine = client.clone();
+        machine.addr = stage.networks.any(&mut stage.dice, Place::Hosting);
+        if stage.dice.chance(0.2) {
+            pieces(stage, &machine, from);
+        }
+        let mut at = from;
+        for _ in 0..stage.dice.count(size / 2 + 1, size) {
+            let path = stage.popular(route);
+            insist(stage, &machine, at, route, &path);
+            at += stage.dice.pause(gap);
+        }
+        if !stage.goes_on() {
+            return;
+        }
+        from += stage.dice.pause(every);
     }
 }
 

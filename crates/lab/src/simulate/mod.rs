@@ -43,9 +43,11 @@ mod scraper;
 mod sharing;
 pub mod site;
 mod stuffing;
+mod submitter;
 mod swarm;
 mod visitor;
 mod words;
+mod worker;
 mod write;
 
 pub use scenario::Scenario;

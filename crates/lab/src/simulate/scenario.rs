@@ -49,11 +49,13 @@ pub enum Scenario {
     CrowdAttack,
     /// An attack from behind an address that many people share.
     Insider,
+    /// Forms are sent again and again: accounts, messages, codes, vouchers.
+    Forms,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Quiet,
         Self::FlashCrowd,
         Self::Office,
@@ -76,6 +78,7 @@ impl Scenario {
         Self::Mixed,
         Self::CrowdAttack,
         Self::Insider,
+        Self::Forms,
     ];
 
     /// The scenario's name on the command line.
@@ -104,6 +107,7 @@ impl Scenario {
             Self::Mixed => "mixed",
             Self::CrowdAttack => "crowd-attack",
             Self::Insider => "insider",
+            Self::Forms => "forms",
         }
     }
 
@@ -137,6 +141,7 @@ impl Scenario {
             Self::SlowStuffing => &["patient"],
             Self::Keys => &["churner", "sharing"],
             Self::Ramp => &["ramp"],
+            Self::Forms => &["submitter"],
             Self::Mixed | Self::CrowdAttack | Self::Insider => &[],
         }
     }
@@ -157,7 +162,7 @@ impl Scenario {
 
     /// The abusive families of this scenario.
     pub(super) fn attacks(self, dice: &mut Dice) -> Vec<&'static str> {
-        const ALL: [&str; 15] = [
+        const ALL: [&str; 16] = [
             "flood",
             "botnet",
             "scanner",
@@ -173,6 +178,7 @@ impl Scenario {
             "churner",
             "sharing",
             "ramp",
+            "submitter",
         ];
         match self {
             // More of them at once than any one site would see, but not all.
@@ -193,6 +199,7 @@ impl Scenario {
                 "bruteforce",
                 "carding",
                 "headless",
+                "submitter",
             ])],
             _ => self.families().to_vec(),
         }

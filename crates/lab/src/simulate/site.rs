@@ -88,6 +88,20 @@ pub struct Shop {
     payload: usize,
 }
 
+/// A form that people fill in now and then: to join, to write, to ask for a code, to redeem something.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// Where it stands, if that is a page.
+    pub page: Option<String>,
+    /// Where it is sent.
+    pub path: String,
+    taken: u16,
+    refused: u16,
+    latency: f64,
+    bytes: f64,
+    payload: usize,
+}
+
 /// People who come in waves: after a bell, a mail, a broadcast, and few between.
 #[derive(Clone, Copy, Debug)]
 pub struct Waves {
@@ -135,6 +149,10 @@ pub struct Site {
     pub login: Login,
     /// The shop, or whatever is reserved and paid here.
     pub shop: Shop,
+    /// The forms; at least one.
+    pub forms: Vec<Form>,
+    /// The share of visitors who fill one in.
+    pub fillers: f64,
     /// The share of visitors who buy.
     pub buyers: f64,
     /// Whether people come in waves.
@@ -230,6 +248,8 @@ impl Site {
             single_page: style == Style::Api || (style == Style::Mixed && dice.chance(0.4)),
             login,
             shop: Shop::draw(dice, style, &customs),
+            forms: (0..dice.count(1, 4)).map(|_| Form::draw(dice, style, &customs)).collect(),
+            fillers: if dice.chance(0.8) { dice.spread(0.003, 0.15) } else { 0.0 },
             buyers: if dice.chance(0.6) { dice.spread(0.01, 0.4) } else { 0.0 },
             waves: dice.chance(0.25).then(|| Waves {
                 period: dice.spread(30.0, 1200.0),
@@ -389,6 +409,13 @@ impl Site {
         self.finish(dice, at, status, self.shop.bytes, self.shop.latency * 2.0)
     }
 
+    /// Answers a form that was sent.
+    pub fn submit(&self, dice: &mut Dice, at: f64, form: usize, good: bool) -> Outcome {
+        let form = &self.forms[form];
+        let status = if good { form.taken } else { form.refused };
+        self.finish(dice, at, status, form.bytes, form.latency)
+    }
+
     /// The size of an attempt to log in, whoever makes it.
     pub fn login_payload(&self, dice: &mut Dice) -> u64 {
         (self.login.payload + dice.below(30)) as u64
@@ -451,6 +478,46 @@ impl Site {
             words.push_str(&noun(dice));
         }
         Query::Search(words)
+    }
+}
+
+impl Form {
+    fn draw(dice: &mut Dice, style: Style, customs: &Customs) -> Self {
+        let api = style == Style::Api || (style == Style::Mixed && dice.chance(0.5));
+        let name = dice.pick(&[
+            "signup",
+            "register",
+            "users",
+            "contact",
+            "comments",
+            "reviews",
+            "messages",
+            "password/reset",
+            "forgot-password",
+            "otp/send",
+            "verify/phone",
+            "invitations",
+            "newsletter",
+            "vote",
+            "vouchers/redeem",
+            "gift-cards/balance",
+            "coupons/apply",
+        ]);
+        let path = if api { format!("{}/{name}", customs.api_root()) } else { format!("/{name}") };
+        Self {
+            page: (style != Style::Api && dice.chance(0.7)).then(|| format!("/{name}")),
+            path,
+            taken: dice.pick(&[200, 200, 201, 202, 204, 302]),
+            refused: dice.pick(&[200, 400, 404, 409, 422, 422]),
+            latency: dice.spread(0.02, 1.5),
+            bytes: dice.spread(40.0, 9000.0),
+            payload: dice.magnitude(30, 2500),
+        }
+    }
+
+    /// The size of what is sent, whoever sends it.
+    pub fn payload(&self, dice: &mut Dice) -> u64 {
+        (self.payload as f64 * dice.between(0.7, 1.4)) as u64
     }
 }
 

@@ -1,6 +1,7 @@
 //! Credential stuffing: stolen pairs of user and password tried at the log-in.
 
 use super::actor::{Call, Client, Family, Stage};
+use super::browse::Browser;
 use super::dice::Dice;
 use super::site::{Span, Style};
 use std::sync::Arc;
@@ -36,6 +37,8 @@ impl Family for Stuffing {
             let tries = Tries {
                 right: stage.dice.spread(0.0005, 0.03),
                 form: stage.dice.chance(0.4),
+                // A browser is driven, and loads what the form needs.
+                assets: if stage.dice.chance(0.3) { stage.dice.between(0.3, 1.0) } else { 0.0 },
                 rate,
             };
             for n in 0..sources {
@@ -53,6 +56,8 @@ impl Family for Stuffing {
 struct Tries {
     right: f64,
     form: bool,
+    /// Share of the form's assets that are loaded.
+    assets: f64,
     rate: f64,
 }
 
@@ -63,8 +68,15 @@ fn attempts(stage: &mut Stage<'_>, mut client: Client, tries: &Tries, span: Span
         _ => Arc::default(),
     };
     let mut at = span.from + stage.dice.pause(1.0 / tries.rate).min(span.length() * 0.7);
+    let mut browser = (tries.form && tries.assets > 0.0).then(|| {
+        let mut browser = Browser::new(client.clone(), &mut stage.dice);
+        browser.assets = tries.assets;
+        browser
+    });
     while at < span.to && stage.sent < most {
-        if let (Some(form), true) = (&site.login.form, tries.form) {
+        if let Some(browser) = &mut browser {
+            at = browser.form(stage, at) + stage.dice.between(0.05, 3.0);
+        } else if let (Some(form), true) = (&site.login.form, tries.form) {
             let outcome = site.plain(&mut stage.dice, at, 200, 4000.0);
             stage.send(&client, at, Call::get(form.as_str()), outcome);
             at += stage.dice.between(0.05, 0.6);

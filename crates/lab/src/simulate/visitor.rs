@@ -1,6 +1,6 @@
 //! Ordinary people with browsers, and all the ways in which people are not ordinary.
 
-use super::actor::{Call, Family, Stage};
+use super::actor::{Call, Client, Family, Stage};
 use super::address::Place;
 use super::agents::AgentKind;
 use super::assets::Asset;
@@ -69,6 +69,9 @@ fn ordinary(stage: &mut Stage<'_>, at: f64, members: f64, depth: f64) {
         if stage.dice.chance(stage.site.buyers) {
             now = browser.buy(stage, now);
         }
+        if stage.dice.chance(stage.site.fillers) {
+            now = browser.fill(stage, now);
+        }
         now += stage.dice.log_normal(400.0, 1.0);
         if now > stage.length {
             break;
@@ -81,7 +84,7 @@ fn peculiar(stage: &mut Stage<'_>, at: f64) {
     let mut browser = browser(stage);
     let mut habits = Habits::draw(&mut stage.dice);
     let dice = &mut stage.dice;
-    match dice.below(11) {
+    match dice.below(12) {
         0 => {
             // Works with the site all day.
             habits.think = dice.spread(1.5, 10.0);
@@ -135,6 +138,7 @@ fn peculiar(stage: &mut Stage<'_>, at: f64) {
             let views = dice.count(10, 40);
             browser.visit(stage, at, views, &habits);
         }
+        10 => pieces(stage, &browser.client, at),
         _ => {
             // Clicks like clockwork: a screen reader, a test person, somebody who pages a list.
             let (rest, jitter) = (dice.spread(1.0, 8.0), dice.spread(0.005, 0.2));
@@ -179,6 +183,24 @@ fn kiosk(stage: &mut Stage<'_>, browser: &mut Browser, at: f64) {
             now += 0.05;
         }
         now += period * routes.len() as f64 * (1.0 + jitter * stage.dice.unit());
+    }
+}
+
+/// A large file taken in pieces, several at a time (RFC 9110 §14): a download manager, a player that
+/// is moved back and forth, a package manager.
+pub(super) fn pieces(stage: &mut Stage<'_>, client: &Client, at: f64) {
+    let site = stage.site;
+    let (route, bytes) = (site.readable(&mut stage.dice), stage.dice.spread(2e4, 5e6));
+    let mut now = at.max(0.0);
+    for _ in 0..stage.dice.magnitude(1, 6) {
+        let path = stage.popular(route);
+        let gap = stage.dice.spread(0.002, 4.0);
+        for _ in 0..stage.dice.magnitude(2, 80) {
+            let outcome = site.plain(&mut stage.dice, now, 206, bytes);
+            stage.send(client, now, Call::get(path.clone()), outcome);
+            now += stage.dice.pause(gap);
+        }
+        now += stage.dice.log_normal(60.0, 1.0);
     }
 }
 
