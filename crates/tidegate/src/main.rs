@@ -16,6 +16,7 @@ mod manual;
 mod models;
 mod prober;
 mod replay;
+mod replayer;
 mod report;
 mod screen;
 mod series;
