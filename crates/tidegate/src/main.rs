@@ -4,6 +4,7 @@
 #[macro_use]
 mod out;
 
+mod admin;
 mod bench;
 mod bootstrap;
 mod cli;
