@@ -49,7 +49,7 @@ impl Replayer for Told {
             return Err("stopped".into());
         }
         assert!(!self.stubborn.load(Ordering::Relaxed), "on purpose");
-        if log.is_empty() {
+        if log == "wrong" {
             return Err("byte 3: expected a date\nchoose another format".into());
         }
         let mode = if task.policy.mode == Mode::Shadow { "shadow" } else { "enforce" };
@@ -136,11 +136,13 @@ async fn a_log_is_replayed_by_the_policy_in_force_and_its_report_can_be_looked_a
 #[tokio::test]
 async fn what_is_wrong_is_told_and_the_next_log_is_replayed() {
     let (gate, told) = gate("", Told::default()).await;
-    let wrong = lines(&gate, "/v1/replay", "").await;
+    let wrong = lines(&gate, "/v1/replay", "wrong").await;
     assert_eq!(wrong, [json!({"error": "byte 3: expected a date\nchoose another format"})]);
-    let (status, answer) = gate.admin("POST", "/v1/replay?from=x", "one\n").await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
-    assert!(answer["detail"].as_str().unwrap().contains("from"), "{answer}");
+    for (path, log, told) in [("/v1/replay?from=x", "one\n", "from"), ("/v1/replay", "", "empty")] {
+        let (status, answer) = gate.admin("POST", path, log).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(answer["detail"].as_str().unwrap().contains(told), "{answer}");
+    }
 
     // A longer log than is taken is refused before it is sent.
     let long = Request::post(format!("http://{}/v1/replay", gate.admin));

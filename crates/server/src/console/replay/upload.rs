@@ -26,6 +26,8 @@ pub(super) enum Refused {
         .0 >> 20
     )]
     TooLong(u64),
+    #[error("The log is empty: send its lines as the body.")]
+    Empty,
     #[error("The log did not go on for {} s: send it again.", SILENCE.as_secs())]
     Silent,
     #[error("The log broke off: {0}. Send it again.")]
@@ -43,7 +45,7 @@ impl Refused {
         match self {
             Self::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Silent => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken(_) => StatusCode::BAD_REQUEST,
+            Self::Empty | Self::Broken(_) => StatusCode::BAD_REQUEST,
             Self::Disk { .. } => StatusCode::INSUFFICIENT_STORAGE,
         }
     }
@@ -71,6 +73,9 @@ async fn to_file(mut body: Body, most: u64, folder: &Path) -> Result<File, Refus
             return Err(Refused::TooLong(most));
         }
         file.write_all(&data).await.map_err(disk)?;
+    }
+    if length == 0 {
+        return Err(Refused::Empty);
     }
     // What is still on its way to the disk may yet find it full.
     file.flush().await.map_err(disk)?;
@@ -120,6 +125,8 @@ mod tests {
         let broken = to_file(Body::from_stream(broken), 8, folder.path()).await.unwrap_err();
         assert!(broken.to_string().contains("gone"), "{broken}");
         assert_eq!(left(folder.path()), 0);
+        let empty = to_file(Body::empty(), 8, folder.path()).await.unwrap_err();
+        assert_eq!(empty.status(), StatusCode::BAD_REQUEST);
         let nowhere = folder.path().join("no/folder");
         let full = to_file(Body::from("one"), 8, &nowhere).await.unwrap_err();
         assert!(full.to_string().contains("TMPDIR"), "{full}");
