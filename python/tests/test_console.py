@@ -169,6 +169,15 @@ class Console(Running):
         page.get_by_label("log_format", exact=True).fill("$remote_addr$status")
         page.get_by_role("button", name="Replay").click()
         page.get_by_role("alert").get_by_text("log_format, byte").wait_for()
+        # Dropped, and in a format that is found out.
+        page.get_by_role("combobox", name="Format").select_option("auto")
+        dropped = page.evaluate_handle(
+            "(text) => { const all = new DataTransfer(); all.items.add(new File([text], 'dropped.log')); return all; }",
+            self.log().read_text(),
+        )
+        page.locator(".drop").dispatch_event("drop", {"dataTransfer": dropped})
+        page.get_by_role("heading", level=2, name="What became of dropped.log").wait_for()
+        self.assertEqual(page.get_by_role("alert").count(), 0)
         self.assertEqual(self.told, [])
 
     def test_who_may_only_look_has_no_replays(self) -> None:
