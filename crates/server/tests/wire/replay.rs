@@ -20,7 +20,7 @@ use tidegate_server::replays::{Progress, Replayed, Replayer, Task, Unparsable};
 
 /// Says what it was given.
 #[derive(Default)]
-pub struct Told {
+pub(crate) struct Told {
     asked: AtomicU32,
     /// When set it goes on until somebody stops it, and tells when it began and ended.
     endless: Option<mpsc::SyncSender<&'static str>>,
