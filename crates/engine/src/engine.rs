@@ -120,6 +120,12 @@ impl Engine {
         self.current.load().policy.clone()
     }
 
+    /// The model in use; `None` when there is none.
+    #[must_use]
+    pub fn model(&self) -> Option<Arc<AnyModel>> {
+        self.current.load().model.clone()
+    }
+
     /// Takes in what a model in the background says of a client's request made at `about`, 0..1: it
     /// stands in for the score of the client's next requests while it is fresh. Does nothing unless
     /// the engine was set up for it.

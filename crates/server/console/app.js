@@ -9,6 +9,7 @@ let shown = { node: [] };
 let turn = 0;
 let busy = false;
 let seconds = 0;
+let replays = false;
 
 async function show() {
   const mine = ++turn;
@@ -19,6 +20,8 @@ async function show() {
     clients: () => (rest ? client(decodeURIComponent(rest)) : pages.clients(new URLSearchParams(query))),
     incidents: () => (rest ? pages.incident(rest) : pages.incidents()),
     routes: pages.routes, model: pages.model, policy: pages.policy, actions: pages.actions,
+    // There only where somebody can replay logs, and loaded when somebody wants to.
+    replay: replays && (async () => (await import("./replay.js")).replay()),
   }[page];
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#/${page}`) link.setAttribute("aria-current", "page");
@@ -32,6 +35,7 @@ async function show() {
   }
   // Somebody went on while this was fetched.
   if (mine !== turn) return;
+  shown.leave?.();
   shown = next;
   seconds = 0;
   main.replaceChildren(...[next.node].flat(2).filter(Boolean));
@@ -68,11 +72,13 @@ function theme() {
 }
 
 async function state() {
-  const { mode, version, role } = await get("/v1/overview");
+  const { mode, version, role, ...more } = await get("/v1/overview?samples=2");
+  replays = more.replays;
   const pill = document.getElementById("mode");
   pill.textContent = mode === "shadow" ? "shadow: denies nobody" : "enforcing";
   pill.className = `pill ${mode === "shadow" ? "warn" : "good"}`;
   pill.title = `version ${version}, you are ${role}`;
+  document.querySelector('nav a[href="#/replay"]').hidden = !replays || role === "viewer";
   if (role === "viewer") document.documentElement.dataset.role = "viewer";
 }
 

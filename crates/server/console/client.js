@@ -74,6 +74,7 @@ export async function client(name) {
       el("p", {}, told.reasons.length ? `${told.reasons.join("; ")}.` : "Nothing speaks against it."),
       other ? el("p", {}, "Were these as is usual here – ", el("b", {}, other.words.join("; ")), ` – the score would be ${other.score.toFixed(2)}.`) : "",
       el("p", { class: "soft" }, "By the moment kept last, ", when(told.moment.time), told.moment.score === null ? "; no model scored it." : `: score ${told.moment.score.toFixed(2)} for that request alone. Its next request will be kept too.`),
+      told.model_version ? el("p", { class: "soft" }, `Model ${told.model} ${told.model_version.name} ${told.model_version.checksum}, features of schema ${told.schema}.`) : "",
       shown.length ? table("What moved the score, in log-odds", columns, shown) : "",
     );
   };

@@ -56,11 +56,54 @@ export async function act(path, body) {
 /** Saves what is at a path as a file. */
 export async function download(path, name) {
   const response = await send(path);
+  save(await response.blob(), name);
+}
+
+/** Saves bytes as a file. */
+export function save(bytes, name) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await response.blob());
+  link.href = URL.createObjectURL(bytes);
   link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);
+}
+
+/**
+ * Sends a file. `sent` is told the share that is on its way, `each` every line of JSON that is answered meanwhile;
+ * `done` is kept when the answer has ended. `fetch` tells nobody how much was sent.
+ */
+export function feed(path, file, sent, each) {
+  const call = new XMLHttpRequest();
+  const done = new Promise((resolve, reject) => {
+    let read = 0;
+    const take = () => {
+      if (call.status !== 200) return;
+      const end = call.responseText.lastIndexOf("\n") + 1;
+      for (const line of call.responseText.slice(read, end).split("\n")) if (line) each(JSON.parse(line));
+      read = Math.max(read, end);
+    };
+    const problem = () => {
+      try {
+        return JSON.parse(call.responseText).detail;
+      } catch {
+        return `The limiter answered ${call.status}.`;
+      }
+    };
+    call.upload.addEventListener("progress", (event) => sent(event.loaded / Math.max(event.total, 1)));
+    call.addEventListener("progress", take);
+    call.addEventListener("load", () => {
+      take();
+      if (call.status === 200) resolve();
+      else reject(new Error(problem()));
+    });
+    call.addEventListener("error", () => reject(new Error("The connection broke off; look whether the limiter runs, and send the log again.")));
+    call.addEventListener("abort", () => reject(new Error("Stopped.")));
+    call.open("POST", path);
+    for (const [name, value] of Object.entries(headers())) call.setRequestHeader(name, value);
+    call.setRequestHeader("Content-Type", "application/octet-stream");
+    call.send(file);
+  });
+  return { done, stop: () => call.abort() };
 }
 
 /** Calls `each` with every event of the stream, and `state` with whether it is connected; forever. */

@@ -4,6 +4,8 @@ import { bars, lines, meter, spark, stack } from "./charts.js";
 import { ask, card, count, el, figure, limit, percent, pill, say, table, when } from "./dom.js";
 import { act, download, get } from "./net.js";
 
+/** As many samples as a chart has room for. */
+const HISTORY = "/v1/overview?samples=360";
 const ACTIONS = ["raise", "allow", "degrade", "throttle", "block"];
 const heading = (text) => el("h1", { tabindex: "-1" }, text);
 const sum = (values) => values.reduce((total, value) => total + value, 0);
@@ -25,12 +27,12 @@ export const clientColumns = {
 
 /** Now: traffic, decisions, latency, what happens. */
 export async function now() {
-  const overview = await get("/v1/overview");
+  const overview = await get(HISTORY);
   const samples = overview.history.samples;
-  const every = overview.history.every;
+  let every = overview.history.every;
   const figures = {
     rate: figure("requests a second"),
-    denied: figure(overview.mode === "shadow" ? "would be denied" : "denied", "share of the last ten seconds"),
+    denied: figure(overview.mode === "shadow" ? "would be denied" : "denied", "share of the last seconds"),
     clients: figure("clients known"),
     incidents: figure("incidents going on"),
     p99: figure("to decide, 99 of 100", "microseconds, last second"),
@@ -42,7 +44,9 @@ export async function now() {
 
   const draw = () => {
     const times = samples.map((sample) => sample.time);
-    const rates = (of) => samples.map((sample) => of(sample) / every);
+    // Of samples that were put together the first and the last may stand for less.
+    const lasted = samples.map((sample, at) => (at ? Math.max(1, sample.time - samples[at - 1].time) : every));
+    const rates = (of) => samples.map((sample, at) => of(sample) / lasted[at]);
     const passed = { name: "passed", class: "allow", values: rates((s) => Math.max(0, sum(s.actions) - s.denied)) };
     const held = { name: overview.mode === "shadow" ? "would be denied" : "denied", class: "denied", values: rates((s) => s.denied) };
     traffic.replaceChildren(samples.length ? stack(times, [passed, held], "Requests a second over time", 190, 1240) : el("p", { class: "empty" }, "The first sample comes within ten seconds."));
@@ -82,7 +86,8 @@ export async function now() {
         el("section", { class: "card wide" }, el("h2", {}, "What happens"), events)),
     ],
     refresh: async () => {
-      const { history } = await get("/v1/overview");
+      const { history } = await get(HISTORY);
+      every = history.every;
       samples.splice(0, samples.length, ...history.samples);
       share(samples.at(-1));
       draw();

@@ -8,11 +8,12 @@ use crate::access::{Tokens, authorize, guard};
 use crate::answer;
 use crate::background::distance;
 use crate::config::Admin;
-use crate::console;
+use crate::console::{self, Replays};
 use crate::decisions::Via;
 use crate::extract;
 use crate::identify::shape;
 use crate::openapi;
+use crate::replays::Replayer;
 use crate::shared::Shared;
 use axum::Router;
 use axum::body::Body;
@@ -53,6 +54,8 @@ pub(crate) struct Door {
     pub started: u64,
     /// Cancelled when the server stops: what waits for events ends then.
     pub closing: CancellationToken,
+    /// Who replays logs, if anybody does.
+    pub replays: Option<Arc<Replays>>,
     /// The time that the last check named, and the clock's then; `None` when it went by the clock.
     named: Arc<Mutex<Option<(Timestamp, Timestamp)>>>,
 }
@@ -107,22 +110,36 @@ pub(crate) fn guarded() -> Vec<Route> {
     ]
 }
 
+/// What needs the token and is there only when somebody replays logs.
+pub(crate) fn replaying() -> Vec<Route> {
+    vec![("/v1/replay", get(console::replays).post(console::replay))]
+}
+
 /// What whoever watches the process may ask without one.
 pub(crate) fn open() -> Vec<Route> {
     vec![("/healthz", get(|| async { "ok\n" })), ("/readyz", get(ready))]
 }
 
 /// The routes of the admin listener.
-pub(crate) fn router(shared: Arc<Shared>, admin: &Admin, closing: CancellationToken) -> Router {
-    let door = Door { started: shared.now().as_secs(), shared, closing, named: Arc::default() };
+pub(crate) fn router(
+    shared: Arc<Shared>,
+    admin: &Admin,
+    closing: CancellationToken,
+    replayer: Option<Arc<dyn Replayer>>,
+) -> Router {
+    let replays = replayer.map(|replayer| Arc::new(Replays::new(replayer)));
+    let more = if replays.is_some() { replaying() } else { Vec::new() };
+    let pages = console::assets(replays.is_some());
+    let started = shared.now().as_secs();
+    let door = Door { started, shared, closing, replays, named: Arc::default() };
     let tokens = Tokens::new(admin);
     let all = |routes: Vec<Route>| {
         routes.into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route))
     };
-    all(guarded())
+    all(guarded().into_iter().chain(more).collect())
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .route_layer(middleware::from_fn_with_state(tokens.clone(), authorize))
-        .merge(console::assets())
+        .merge(pages)
         .merge(all(open()))
         .fallback(async || problem(StatusCode::NOT_FOUND, "There is no such endpoint."))
         .method_not_allowed_fallback(async || {

@@ -35,6 +35,7 @@
 //! | `extract` | bodies and paths of its calls; what can't be read is a problem document |
 //! | `openapi` | what it is, for programs |
 //! | `fuzzing` | readers of bytes from outside, for the fuzz targets alone |
+//! | [`replays`] | what the console asks of whoever can replay a log |
 //! | `reload` | a new configuration while the server runs |
 
 mod access;
@@ -68,6 +69,7 @@ mod quota;
 mod ratelimit;
 mod reflection;
 mod reload;
+pub mod replays;
 mod reports;
 mod resp;
 mod server;

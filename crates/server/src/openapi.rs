@@ -26,7 +26,8 @@ mod tests {
         let document = parsed();
         let documented: BTreeSet<&str> =
             document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-        let guarded = crate::api::guarded().into_iter().map(|(path, _)| path);
+        let all = crate::api::guarded().into_iter().chain(crate::api::replaying());
+        let guarded = all.map(|(path, _)| path);
         let served: BTreeSet<&str> =
             guarded.chain(crate::api::open().into_iter().map(|(path, _)| path)).collect();
         assert_eq!(served, documented);

@@ -12,6 +12,7 @@ use crate::outlook;
 use crate::proxy::Proxy;
 use crate::proxy_header;
 use crate::reload::{self, Reloader};
+use crate::replays::Replayer;
 use crate::reports;
 use crate::resp;
 use crate::shared::{IN_LINE, Live, Shared};
@@ -83,6 +84,7 @@ pub struct Server {
     reloader: Option<Arc<Reloader>>,
     workers: Vec<Worker>,
     exporting: Option<Exporting<opentelemetry_otlp::SpanExporter>>,
+    replayer: Option<Arc<dyn Replayer>>,
 }
 
 impl Server {
@@ -171,7 +173,15 @@ impl Server {
             reloader,
             workers,
             exporting,
+            replayer: None,
         })
+    }
+
+    /// Lets operators replay logs in the console, by whoever can: the server itself reads none. Without
+    /// it there is no such page.
+    #[must_use]
+    pub fn with_replayer(self, replayer: Arc<dyn Replayer>) -> Self {
+        Self { replayer: Some(replayer), ..self }
     }
 
     /// The addresses that the proxy is bound to, in the order of the configuration.
@@ -291,7 +301,8 @@ impl Server {
         }
         let watching = self.reloader.map(|it| tokio::spawn(reload::watch(it, stop.clone())));
         let looking = tokio::spawn(console::follow(Arc::clone(&self.shared), stop.clone()));
-        let router = api::router(Arc::clone(&self.shared), &self.resolved.admin, stop.clone());
+        let shared = Arc::clone(&self.shared);
+        let router = api::router(shared, &self.resolved.admin, stop.clone(), self.replayer);
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let until = closed.clone().cancelled_owned();
         let mut admin = tokio::spawn(

@@ -15,8 +15,8 @@ use arc_swap::ArcSwap;
 use http::{HeaderMap, Response, StatusCode};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tidegate_behavior::address::canonical;
 use tidegate_behavior::{Outcome, Request};
@@ -76,6 +76,8 @@ pub(crate) struct Shared {
     pub console: Console,
     /// What makes spans of requests, if anybody wants them.
     pub tracing: Option<Tracing>,
+    /// The model that scores every request, once it is told.
+    in_line: OnceLock<Info>,
     decisions: decisions::Log,
     clock: SystemClock,
 }
@@ -93,6 +95,7 @@ impl Shared {
             outlook: ArcSwap::default(),
             console: Console::new(None),
             tracing: None,
+            in_line: OnceLock::new(),
             decisions,
             clock: SystemClock::new(),
         }
@@ -111,8 +114,15 @@ impl Shared {
     pub(crate) fn model(&self, role: &'static str, info: Info) {
         if role == IN_LINE {
             self.decisions.model(&info);
+            // There is one for as long as the server runs.
+            let _ = self.in_line.set(info.clone());
         }
         self.metrics.model(role, info);
+    }
+
+    /// The model that scores every request; `None` when none does.
+    pub(crate) fn in_line(&self) -> Option<&Info> {
+        self.in_line.get()
     }
 
     /// Whether what this address says of others is believed: it is a trusted hop, or this machine.

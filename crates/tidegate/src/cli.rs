@@ -19,7 +19,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Decide recorded requests as serving would have: who would have been limited, when and why.
     Replay(ReplayArgs),
-    /// Tell the story of one client of a log: each change of its limit, and why.
+    /// Tell the story of one client of a log: each change of its limit, and why. Or, with --admin, why a
+    /// client of a running limiter is where it is.
     Explain(ExplainArgs),
     /// Decide the requests of a live access log, and publish whom to deny: as a list of addresses, by a
     /// command, to a URL.
@@ -573,9 +574,25 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
+    /// Access logs, plain, gzip or zstd; `-` is standard input. With --admin the client instead.
+    #[arg(required_unless_present_all = ["admin", "client"], value_name = "FILE|CLIENT")]
+    pub(crate) words: Vec<PathBuf>,
     #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) read: ReadArgs,
+    /// Another model than the one of the configuration or the one built in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: Option<PathBuf>,
     /// The client: an address or host as logged, a credential, or `credential #…` as reports say it.
-    #[arg(long, value_name = "CLIENT")]
-    pub(crate) client: String,
+    #[arg(long, value_name = "CLIENT", required_unless_present = "admin")]
+    pub(crate) client: Option<String>,
+    /// Ask the running limiter with this admin address, such as http://127.0.0.1:9901, instead of reading
+    /// logs.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["format", "map", "config", "model"])]
+    pub(crate) admin: Option<String>,
+    /// The file with the admin token, or a viewer's.
+    #[arg(long, value_name = "FILE", requires = "admin")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Print what is known and why as JSON.
+    #[arg(long, requires = "admin")]
+    pub(crate) json: bool,
 }

@@ -1,6 +1,9 @@
-//! `tidegate explain`: the story of one client, out of a replay.
+//! `tidegate explain`: the story of one client, out of a replay; or why it is where it is, out of a limiter
+//! that runs.
 
-use crate::cli::ExplainArgs;
+mod running;
+
+use crate::cli::{ExplainArgs, LogArgs};
 use crate::replay::{Log, count, limit, nothing, shown, start};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,9 +19,16 @@ const STEPS: usize = 200;
 const NEAR: usize = 5;
 
 pub(crate) fn run(args: &ExplainArgs) -> miette::Result<()> {
-    let mut replay = start(&args.log)?;
-    let mut log = Log::open(&args.log.files, &args.log.read)?;
-    let wanted = Wanted::new(&args.client, replay.engine());
+    if let Some(url) = &args.admin {
+        return running::run(args, url);
+    }
+    // The command line wants it where there is no limiter to ask.
+    let client = args.client.as_deref().unwrap_or_default();
+    let args =
+        LogArgs { files: args.words.clone(), read: args.read.clone(), model: args.model.clone() };
+    let mut replay = start(&args)?;
+    let mut log = Log::open(&args.files, &args.read)?;
+    let wanted = Wanted::new(client, replay.engine());
     let mut stories: HashMap<Key, Story> = HashMap::new();
     let mut order = Vec::new();
     log.each(|line, record| {
@@ -34,8 +44,8 @@ pub(crate) fn run(args: &ExplainArgs) -> miette::Result<()> {
         Ok(())
     })?;
     if order.is_empty() {
-        let what = format!("no request of `{}` in the log", shown(&args.client));
-        let near = nearest(&args.client, replay.names());
+        let what = format!("no request of `{}` in the log", shown(client));
+        let near = nearest(client, replay.names());
         let what = if near.is_empty() {
             what
         } else {

@@ -4,6 +4,7 @@
 #[macro_use]
 mod out;
 
+mod admin;
 mod bench;
 mod bootstrap;
 mod cli;
@@ -17,6 +18,7 @@ mod manual;
 mod models;
 mod prober;
 mod replay;
+mod replayer;
 mod report;
 mod screen;
 mod series;

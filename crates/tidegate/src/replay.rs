@@ -8,18 +8,21 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tidegate_engine::{Action, Decision, Engine, Policy};
 use tidegate_lab::formats::{Format, Lines, Parser, Record};
 use tidegate_lab::replay::{Labels, Replay, name, rfc3339};
 
+/// What stands before what is wrong with reading.
+const CANNOT: &str = "cannot read the log";
 /// How many lines tell a format.
 const SAMPLE: usize = 50;
 /// How many unparsable lines are shown.
 const SHOWN: usize = 10;
 /// How many clients a report has of the most denied.
-const ROWS: usize = 50;
+pub(crate) const ROWS: usize = 50;
 /// After how many lines the progress bar moves.
 const STRIDE: u64 = 8192;
 
@@ -161,11 +164,14 @@ pub(crate) struct Unparsable {
 
 impl Log {
     pub(crate) fn open(files: &[PathBuf], args: &ReadArgs) -> miette::Result<Self> {
-        let cannot = "cannot read the log";
-        let mut lines = Lines::open(files).into_diagnostic().wrap_err(cannot)?;
+        Self::of(Lines::open(files).into_diagnostic().wrap_err(CANNOT)?, args)
+    }
+
+    /// The same of a log that is open already.
+    pub(crate) fn of(mut lines: Lines, args: &ReadArgs) -> miette::Result<Self> {
         let maps: Vec<_> =
             args.map.iter().map(|map| map.parse()).collect::<Result<_, _>>().into_diagnostic()?;
-        let sample = lines.sample(SAMPLE).into_diagnostic().wrap_err(cannot)?;
+        let sample = lines.sample(SAMPLE).into_diagnostic().wrap_err(CANNOT)?;
         let format = Format::choose(&args.format, &sample).into_diagnostic()?;
         let parser = Parser::new(&format, &maps).into_diagnostic()?;
         let paths = lines.paths().to_vec();
@@ -176,22 +182,36 @@ impl Log {
     /// blank lines at the end of a file do not count. A line that can't be read is counted.
     pub(crate) fn each(
         &mut self,
-        mut take: impl FnMut(u64, &Record<'_>) -> miette::Result<()>,
+        take: impl FnMut(u64, &Record<'_>) -> miette::Result<()>,
     ) -> miette::Result<()> {
         let bar = self.bar();
+        let look = |read, _| {
+            bar.set_position(read);
+            ControlFlow::Continue(())
+        };
+        let done = self.each_watched(STRIDE, look, take);
+        bar.finish_and_clear();
+        done
+    }
+
+    /// The same; after every `stride` lines `look` is told how many bytes were read and of how many,
+    /// and may end it.
+    pub(crate) fn each_watched(
+        &mut self,
+        stride: u64,
+        mut look: impl FnMut(u64, Option<u64>) -> ControlFlow<()>,
+        mut take: impl FnMut(u64, &Record<'_>) -> miette::Result<()>,
+    ) -> miette::Result<()> {
         let (mut file, mut before, mut last) = (0, 0, 0);
         loop {
-            if (self.parsed + self.bad).is_multiple_of(STRIDE) {
-                bar.set_position(self.lines.progress().0);
-            }
-            let line = match self.lines.next_line() {
-                Ok(Some(line)) => line,
-                Ok(None) => break,
-                Err(error) => {
-                    bar.finish_and_clear();
-                    return Err(error).into_diagnostic().wrap_err("cannot read the log");
+            if (self.parsed + self.bad).is_multiple_of(stride) {
+                let (read, of) = self.lines.progress();
+                if look(read, of).is_break() {
+                    return Err(miette!("stopped before the end of the log"));
                 }
-            };
+            }
+            let next = self.lines.next_line().into_diagnostic().wrap_err(CANNOT)?;
+            let Some(line) = next else { return Ok(()) };
             if line.file != file {
                 (file, before, last) = (line.file, before + last, 0);
             }
@@ -213,8 +233,6 @@ impl Log {
                 self.first_bad.push(Bad { file, line: line.number, reason });
             }
         }
-        bar.finish_and_clear();
-        Ok(())
     }
 
     /// A progress bar on standard error, hidden when that is no terminal.
@@ -238,7 +256,7 @@ impl Log {
         }
     }
 
-    fn reading(&self) -> Reading {
+    pub(crate) fn reading(&self) -> Reading {
         let first = self.first_bad.iter().map(|bad| Unparsable {
             file: self.path(bad.file),
             line: bad.line,
@@ -267,15 +285,18 @@ impl Log {
             for Bad { file, line, reason } in &self.first_bad {
                 let _ = writeln!(out, "  {}:{line}: {}", self.path(*file), shown(reason));
             }
-            if self.parsed == 0 {
-                let _ = writeln!(
-                    out,
-                    "No line was read as {}: name the log's own format with --format.",
-                    self.format
-                );
-            }
+            out.extend(self.advice().map(|advice| advice + "\n"));
         }
         out
+    }
+
+    /// What to do when no line at all could be read.
+    pub(crate) fn advice(&self) -> Option<String> {
+        let none = self.parsed == 0 && self.bad > 0;
+        none.then(|| {
+            let format = &self.format;
+            format!("No line was read as {format}: name the log's own format with --format.")
+        })
     }
 }
 

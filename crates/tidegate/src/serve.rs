@@ -2,8 +2,10 @@
 
 use crate::cli::{CheckConfigArgs, ProxyArgs, ServeArgs};
 use crate::log;
+use crate::replayer::OfServer;
 use miette::{IntoDiagnostic, WrapErr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use tidegate_engine::Mode;
 use tidegate_server::{Resolved, Server, config, stop_signal};
 
@@ -42,7 +44,8 @@ fn run(resolved: Resolved, file: Option<PathBuf>) -> miette::Result<()> {
     let served = runtime.block_on(async {
         let mode = resolved.policy.mode;
         let stop = stop_signal().into_diagnostic()?;
-        let server = Server::bind(resolved, file).await.into_diagnostic()?;
+        let replayer = Arc::new(OfServer::new(file.clone()));
+        let server = Server::bind(resolved, file).await.into_diagnostic()?.with_replayer(replayer);
         for address in server.proxy_addresses() {
             tracing::info!(%address, "proxy listens");
         }

@@ -1,56 +1,47 @@
 //! `tidegate top`: what a running limiter does, in a terminal, as it happens.
 
+use crate::admin::Admin;
 use crate::cli::{TopArgs, TopOrder};
 use crate::screen::{Screen, style_of};
 use console::{Key, Style, Term};
-use http::header::{AUTHORIZATION, HOST};
-use http::{Request, Uri};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Bytes;
-use hyper::client::conn::http1::handshake;
-use hyper_util::rt::TokioIo;
-use miette::{IntoDiagnostic as _, WrapErr as _, miette};
+use miette::IntoDiagnostic as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tidegate_engine::Action;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
 /// How often it asks.
 const PACE: Duration = Duration::from_secs(1);
-/// An answer that takes longer is none.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Clients that are listed when this is no terminal.
 const LISTED: usize = 20;
 
 pub(crate) fn run(args: &TopArgs) -> miette::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.into_diagnostic()?.block_on(async {
-        let source = Source::new(args)?;
+        let admin = Admin::new(&args.url, args.token_file.as_deref())?;
         if args.json {
-            let (overview, clients) = source.ask(args.order, LISTED).await?;
+            let (overview, clients) = ask(&admin, args.order, LISTED).await?;
             println!("{}", json!({"overview": overview, "clients": clients["clients"]}));
             return Ok(());
         }
         let mut screen = Screen::new();
         if !screen.is_term() {
-            let (overview, clients) = source.ask(args.order, LISTED).await?;
+            let (overview, clients) = ask(&admin, args.order, LISTED).await?;
             return screen.draw(&frame(&overview, &clients, args.order)).into_diagnostic();
         }
-        let end = show(&source, &mut screen, args.order).await;
+        let end = show(&admin, &mut screen, args.order).await;
         screen.close().into_diagnostic()?;
         end
     })
 }
 
 /// Draws until somebody has seen enough.
-async fn show(source: &Source, screen: &mut Screen, first: TopOrder) -> miette::Result<()> {
+async fn show(admin: &Admin, screen: &mut Screen, first: TopOrder) -> miette::Result<()> {
     let mut keys = keys();
     let mut order = first;
     loop {
         let (height, _) = screen.size();
-        let asked = source.ask(order, height.saturating_sub(8).max(1)).await;
+        let asked = ask(admin, order, height.saturating_sub(8).max(1)).await;
         let lines = match asked {
             Ok((overview, clients)) => frame(&overview, &clients, order),
             // It may be on its way back: a restart ends nothing.
@@ -85,80 +76,11 @@ fn keys() -> mpsc::Receiver<Key> {
     receive
 }
 
-/// The limiter that is asked.
-struct Source {
-    authority: String,
-    token: Option<String>,
-}
-
-impl Source {
-    fn new(args: &TopArgs) -> miette::Result<Self> {
-        let uri: Uri = args
-            .url
-            .parse()
-            .map_err(|e| miette!("`{}` is no URL: {e}; write http://127.0.0.1:9901", args.url))?;
-        let authority = match (uri.scheme_str(), uri.authority()) {
-            (Some("http"), Some(authority)) if uri.path().len() <= 1 => authority,
-            _ => {
-                return Err(miette!(
-                    "`{}` is not the address of an admin API; write http://127.0.0.1:9901",
-                    args.url
-                ));
-            }
-        };
-        let port = authority.port_u16().unwrap_or(80);
-        let token = args.token_file.as_ref().map(|path| {
-            let text = std::fs::read_to_string(path).into_diagnostic();
-            text.wrap_err_with(|| format!("the token file {} can't be read", path.display()))
-        });
-        let token = token.transpose()?.map(|text| text.trim().to_owned());
-        Ok(Self { authority: format!("{}:{port}", authority.host()), token })
-    }
-
-    /// How things are, and the first clients.
-    async fn ask(&self, order: TopOrder, most: usize) -> miette::Result<(Value, Value)> {
-        let overview = self.get("/v1/overview").await?;
-        let path = format!("/v1/clients?order={}&most={most}", order.name());
-        Ok((overview, self.get(&path).await?))
-    }
-
-    async fn get(&self, path: &str) -> miette::Result<Value> {
-        let asked = timeout(PATIENCE, self.send(path)).await;
-        let asked = asked.map_err(|_| miette!("{} does not answer", self.authority))?;
-        let (status, body) = asked.map_err(|e| {
-            miette!(
-                help = "is `tidegate serve` running, and is this its admin address?",
-                "{} can't be asked: {e}",
-                self.authority
-            )
-        })?;
-        let answer: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        if status.is_success() && answer.is_object() {
-            return Ok(answer);
-        }
-        let detail = answer["detail"].as_str().unwrap_or("it is no Tidegate");
-        let remedy =
-            if status.as_u16() == 401 { "; name the file of the token: --token-file" } else { "" };
-        Err(miette!("{} answered {status}: {detail}{remedy}", self.authority))
-    }
-
-    async fn send(
-        &self,
-        path: &str,
-    ) -> Result<(http::StatusCode, Bytes), Box<dyn std::error::Error + Send + Sync>> {
-        let stream = TcpStream::connect(&self.authority).await?;
-        let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let mut request = Request::get(path).header(HOST, &self.authority);
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        connection.abort();
-        Ok((status, body))
-    }
+/// How things are, and the first clients.
+async fn ask(admin: &Admin, order: TopOrder, most: usize) -> miette::Result<(Value, Value)> {
+    let overview = admin.get("/v1/overview").await?;
+    let path = format!("/v1/clients?order={}&most={most}", order.name());
+    Ok((overview, admin.get(&path).await?))
 }
 
 /// What is drawn.
@@ -246,20 +168,6 @@ fn length(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn args(url: &str) -> TopArgs {
-        TopArgs { url: url.into(), token_file: None, order: TopOrder::Risk, json: false }
-    }
-
-    #[test]
-    fn only_an_admin_address_is_asked() {
-        assert_eq!(Source::new(&args("http://[::1]:9")).unwrap().authority, "[::1]:9");
-        assert_eq!(Source::new(&args("http://limiter/")).unwrap().authority, "limiter:80");
-        for wrong in ["127.0.0.1:9901", "https://127.0.0.1:9901", "http://a/v1", "", "http://a b"] {
-            let told = Source::new(&args(wrong)).err().unwrap().to_string();
-            assert!(told.contains("http://127.0.0.1:9901"), "{wrong}: {told}");
-        }
-    }
 
     #[test]
     fn a_frame_says_how_things_are_and_shows_names_as_text() {

@@ -83,6 +83,11 @@ impl Format {
         Ok(format)
     }
 
+    /// The names that [`Format::parse`] reads.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMED.iter().map(|(name, _)| *name)
+    }
+
     /// Reads what a user may write after `--format`: `auto` looks at `sample`, anything else is
     /// left to [`Format::parse`].
     ///

@@ -83,6 +83,26 @@ impl Lines {
         })
     }
 
+    /// Reads a log that is open already, under this name. It counts as one file.
+    ///
+    /// # Errors
+    /// A file whose size can't be told, or that can't be read; the message has the name.
+    pub fn of(name: impl Into<PathBuf>, file: File) -> io::Result<Self> {
+        let (name, done) = (name.into(), Arc::default());
+        let total = file.metadata().map_err(|error| named(&name, &error))?.len();
+        let source = tell_apart(file, &done).map_err(|error| named(&name, &error))?;
+        Ok(Self {
+            paths: vec![name],
+            next_file: 1,
+            source: Some(source),
+            number: 0,
+            buffer: Vec::new(),
+            ahead: VecDeque::new(),
+            done,
+            total: Some(total),
+        })
+    }
+
     /// The paths, as [`Line::file`] counts them.
     #[must_use]
     pub fn paths(&self) -> &[PathBuf] {
@@ -193,9 +213,15 @@ fn read_line(source: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Option<
 }
 
 fn open(path: &Path, done: &Arc<AtomicU64>) -> io::Result<Box<dyn BufRead + Send>> {
-    let raw: Box<dyn Read + Send> =
-        if is_stdin(path) { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-    let mut raw = Counted { inner: raw, done: Arc::clone(done) };
+    if is_stdin(path) { tell_apart(io::stdin(), done) } else { tell_apart(File::open(path)?, done) }
+}
+
+/// Unpacks what is compressed.
+fn tell_apart(
+    raw: impl Read + Send + 'static,
+    done: &Arc<AtomicU64>,
+) -> io::Result<Box<dyn BufRead + Send>> {
+    let mut raw = Counted { inner: Box::new(raw), done: Arc::clone(done) };
     let mut head = Vec::with_capacity(ZSTD.len());
     raw.by_ref().take(ZSTD.len() as u64).read_to_end(&mut head)?;
     let (gzip, zstd) = (head.starts_with(&GZIP), head.starts_with(&ZSTD));
@@ -290,6 +316,23 @@ mod tests {
         let (done, total) = lines.progress();
         assert_eq!(Some(done), total);
         assert!(done > 40);
+    }
+
+    #[test]
+    fn a_file_that_is_open_is_read_under_the_name_it_is_given() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&gzip(b"one\n\ntwo")).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        let mut lines = Lines::of("access.log.gz", file).unwrap();
+        assert_eq!(lines.paths(), [Path::new("access.log.gz")]);
+        let expected = [(0, 1, b"one".to_vec(), false), (0, 3, b"two".to_vec(), false)];
+        assert_eq!(all(&mut lines), expected);
+        assert_eq!(Some(lines.progress().0), lines.progress().1);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&gzip(b"half of it")[..15]).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        let error = Lines::of("half.gz", file).unwrap().next_line().unwrap_err();
+        assert!(error.to_string().starts_with("half.gz: "), "{error}");
     }
 
     #[test]

@@ -53,8 +53,13 @@ impl Replay {
     /// An engine that knows nothing of anybody yet. Without a model it is a classic rate limiter.
     #[must_use]
     pub fn new(policy: Policy, model: Option<AnyModel>) -> Self {
+        Self::with_setup(policy, Setup { model, ..Setup::default() })
+    }
+
+    /// The same with another capacity or secret.
+    #[must_use]
+    pub fn with_setup(policy: Policy, setup: Setup) -> Self {
         let shadow = policy.mode == Mode::Shadow;
-        let setup = Setup { model, ..Setup::default() };
         Self {
             fixed: StaticLimits::new(setup.capacity),
             engine: Engine::new(policy, setup),

@@ -1,5 +1,6 @@
 //! The pages: a few files in the program, with headers that let them load nothing else.
 
+use super::replay;
 use crate::api::Door;
 use axum::Router;
 use axum::http::header::{
@@ -11,10 +12,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use std::hash::{DefaultHasher, Hasher};
 
-/// Scripts, styles and calls from here alone; no frames, no forms, nothing inline.
+/// Scripts, styles, calls and frames from here alone; no forms, nothing inline. Of what is served here only
+/// the report of a replay lets itself be framed.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+     connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
 /// Where it is, what it is, and what is in it.
@@ -43,10 +45,20 @@ const FILES: &[File] = files! {
     "/console/client.js" "client.js" SCRIPT
 };
 
+/// What is there only when somebody replays logs.
+const REPLAY: &[File] = files! {
+    "/console/replay.js" "replay.js" SCRIPT
+};
+
 /// The routes of the pages. They hold nothing secret and need no token: a browser can't send one
 /// before it has them.
-pub(crate) fn routes() -> Router<Door> {
-    FILES.iter().fold(Router::new(), |router, &(path, kind, text)| {
+pub(crate) fn routes(replays: bool) -> Router<Door> {
+    let (more, router) = if replays {
+        (REPLAY, Router::new().route("/console/reports/{key}", get(replay::show)))
+    } else {
+        (&[][..], Router::new())
+    };
+    FILES.iter().chain(more).fold(router, |router, &(path, kind, text)| {
         router.route(path, get(async move |headers: HeaderMap| serve(&headers, kind, text)))
     })
 }
@@ -78,9 +90,10 @@ mod tests {
 
     #[test]
     fn pages_are_small_and_load_nothing_from_elsewhere() {
-        let all: usize = FILES.iter().map(|(_, _, text)| text.len()).sum();
+        let files = || FILES.iter().chain(REPLAY);
+        let all: usize = files().map(|(_, _, text)| text.len()).sum();
         assert!(all < 300 * 1024, "{all} bytes");
-        for (path, kind, text) in FILES {
+        for (path, kind, text) in files() {
             // What names a namespace is no address that anything is loaded from.
             let text = text.replace("http://www.w3.org/2000/svg", "");
             assert!(!text.contains("http://") && !text.contains("https://"), "{path}");

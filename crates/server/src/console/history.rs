@@ -74,6 +74,24 @@ pub(crate) struct Sample {
     pub p99_us: Option<f64>,
 }
 
+impl Sample {
+    /// Puts the next one into it: counts add up, of times to decide the longest stays.
+    fn add(&mut self, next: &Self) {
+        fn sum<const N: usize>(into: &mut [u64; N], next: &[u64; N]) {
+            into.iter_mut().zip(next).for_each(|(into, next)| *into += next);
+        }
+        let longest = |a: Option<f64>, b: Option<f64>| a.map_or(b, |a| Some(a.max(b.unwrap_or(a))));
+        self.time = next.time;
+        sum(&mut self.actions, &next.actions);
+        sum(&mut self.risk, &next.risk);
+        sum(&mut self.outcomes, &next.outcomes);
+        self.denied += next.denied;
+        self.shadow_denied += next.shadow_denied;
+        self.p50_us = longest(self.p50_us, next.p50_us);
+        self.p99_us = longest(self.p99_us, next.p99_us);
+    }
+}
+
 /// What was counted up to the sample before.
 #[derive(Default)]
 struct Before {
@@ -132,8 +150,26 @@ impl History {
         self.by_second.sample(time, stats, latency)
     }
 
-    pub(crate) fn samples(&self) -> Vec<Sample> {
-        self.samples.iter().cloned().collect()
+    /// The samples, and for how many seconds each stands. Of more than `most` (at least 2) neighbours are
+    /// put together: those of one stretch of the clock, so that a chart which is drawn anew does not jump.
+    /// The first and the last then stand for less.
+    pub(crate) fn samples(&self, most: usize) -> (u64, Vec<Sample>) {
+        let (count, most) = (self.samples.len(), most.max(2));
+        // The first and the last stretch may be cut, so there is one more of them.
+        let together = if count > most { count.div_ceil(most - 1) } else { 1 };
+        let every = EVERY * together as u64;
+        let mut kept: Vec<Sample> = Vec::new();
+        let mut slot = None;
+        for sample in &self.samples {
+            // A sample is named by its end.
+            let of = sample.time.saturating_sub(1) / every;
+            match kept.last_mut().filter(|_| slot == Some(of)) {
+                Some(last) => last.add(sample),
+                None => kept.push(sample.clone()),
+            }
+            slot = Some(of);
+        }
+        (every, kept)
     }
 }
 
@@ -168,12 +204,40 @@ mod tests {
             let new = history.take(1_000_000 + second, &stats, &latency);
             assert_eq!((new.actions[1], new.denied), (3, 1));
         }
-        let samples = history.samples();
+        let (_, samples) = history.samples(usize::MAX);
         assert_eq!(samples.len(), 10);
         assert!(samples[1..].iter().all(|s| s.actions[1] == 30 && s.denied == 10), "{samples:?}");
         for n in 0..3 * MOST as u64 {
             history.take(2_000_000 + n * EVERY, &stats, &latency);
         }
-        assert_eq!(history.samples().len(), MOST);
+        assert_eq!(history.samples(usize::MAX).1.len(), MOST);
+    }
+
+    #[test]
+    fn neighbours_are_put_together_until_they_are_few_and_nothing_is_lost() {
+        let (mut history, latency) = (History::default(), Latency::default());
+        let mut stats = Stats::default();
+        for n in 0..=1000u64 {
+            stats.decided[1] += 7;
+            latency.observe(Duration::from_micros(n + 1));
+            history.take(5_000_003 + n * EVERY, &stats, &latency);
+        }
+        let sum = |samples: &[Sample]| samples.iter().map(|s| s.actions[1]).sum::<u64>();
+        let (every, all) = history.samples(usize::MAX);
+        assert_eq!((every, all.len()), (EVERY, 1000));
+        for most in [2, 3, 7, 360, 999, 1000] {
+            let (every, few) = history.samples(most);
+            assert!(few.len() <= most && sum(&few) == sum(&all), "{most}: {}", few.len());
+            assert_eq!(every % EVERY, 0);
+            assert_eq!(few.last().unwrap().time, all.last().unwrap().time);
+        }
+        // A sample more moves none of those that are whole.
+        let (_, before) = history.samples(360);
+        history.take(5_000_003 + 1001 * EVERY, &stats, &latency);
+        let (_, after) = history.samples(360);
+        assert_eq!(before[100].time, after[100].time);
+        let slowest =
+            |samples: &[Sample]| samples.iter().filter_map(|s| s.p99_us).fold(0.0, f64::max);
+        assert_eq!(slowest(&before), slowest(&all));
     }
 }

@@ -6,11 +6,13 @@ mod audit;
 mod history;
 mod labels;
 mod live;
+mod replay;
 mod views;
 
 pub(crate) use actions::{act_on_client, act_on_incident, label};
 pub(crate) use assets::routes as assets;
 pub(crate) use live::{follow, stream};
+pub(crate) use replay::{Replays, replay, replays};
 pub(crate) use views::{
     audit_log, by_hand, client, clients, explain, incident, incidents, label_file, label_list,
     model, overview, policy, routes,

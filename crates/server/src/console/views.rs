@@ -29,10 +29,15 @@ const ALIKE: usize = 8;
 pub(crate) async fn overview(
     State(door): State<Door>,
     Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
 ) -> Response {
+    let most = match most_samples(&query.unwrap_or_default()) {
+        Ok(most) => most,
+        Err(detail) => return problem(StatusCode::BAD_REQUEST, &detail),
+    };
     let shared = &door.shared;
     let (stats, policy, now) = (shared.engine.stats(), shared.engine.policy(), shared.now());
-    let (samples, every) = (shared.console.history.lock().samples(), super::history::EVERY);
+    let (every, samples) = shared.console.history.lock().samples(most);
     let active = shared.console.incidents.lock().active(now);
     let answer = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -41,6 +46,7 @@ pub(crate) async fn overview(
         "role": caller.role.name(),
         "mode": mode(policy.mode),
         "model": shared.engine.model_kind(),
+        "replays": door.replays.is_some(),
         "draining": shared.draining.load(std::sync::atomic::Ordering::Relaxed),
         "config_loaded": shared.metrics.config_time.get(),
         "engine_failures": shared.metrics.engine_failures.get(),
@@ -59,6 +65,24 @@ pub(crate) async fn overview(
         "history": {"every": every, "samples": samples},
     });
     json_answer(StatusCode::OK, &answer)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Samples {
+    samples: Option<u32>,
+}
+
+/// How many samples of the history are asked for at most.
+fn most_samples(query: &str) -> Result<usize, String> {
+    let wrong = |what: &str| format!("{what}; write it like ?samples=360, at least 2.");
+    let uri = format!("/?{query}").parse().map_err(|_| wrong("The query can't be read"))?;
+    let Query(asked): Query<Samples> =
+        Query::try_from_uri(&uri).map_err(|rejected| wrong(&rejected.body_text()))?;
+    match asked.samples {
+        Some(most @ 0..2) => Err(wrong(&format!("Field `samples`: {most} is too few"))),
+        most => Ok(most.map_or(usize::MAX, |most| most as usize)),
+    }
 }
 
 fn actions(counts: [u64; 5]) -> Value {
@@ -274,6 +298,7 @@ pub(crate) async fn explain(State(door): State<Door>, Named(name): Named<String>
         "id": hex(key),
         "moment": moment(&door.shared, &why.moment),
         "model": engine.model_kind(),
+        "model_version": door.shared.in_line().map(|it| json!({"name": it.name, "checksum": it.checksum})),
         "schema": SCHEMA_VERSION,
         "reasons": why.reasons,
         "contributions": contributions,
@@ -461,6 +486,10 @@ mod tests {
         ] {
             let problem = asked(query).unwrap_err();
             assert!(problem.contains(told), "{query}: {problem}");
+        }
+        assert_eq!((most_samples(""), most_samples("samples=9")), (Ok(usize::MAX), Ok(9)));
+        for query in ["samples=1", "samples=-3", "samples=x", "sample=9"] {
+            assert!(most_samples(query).unwrap_err().contains("?samples=360"), "{query}");
         }
     }
 }

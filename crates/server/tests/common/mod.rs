@@ -21,6 +21,7 @@ use tidegate_envoy::envoy::service::auth::v3::attribute_context::{
     HttpRequest, Peer, Request as Asked,
 };
 use tidegate_envoy::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use tidegate_server::replays::Replayer;
 use tidegate_server::{Reloader, ServeError, Server, config};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -45,11 +46,23 @@ pub struct Gate {
 impl Gate {
     /// Starts with this text for a configuration; `{upstream}` stands for the upstream's address.
     pub async fn start(upstream: SocketAddr, text: &str) -> Self {
+        Self::start_with(upstream, text, None).await
+    }
+
+    /// The same with somebody who replays logs.
+    pub async fn start_with(
+        upstream: SocketAddr,
+        text: &str,
+        replayer: Option<Arc<dyn Replayer>>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tidegate.yaml");
         std::fs::write(&path, Self::text(upstream, text)).unwrap();
         let resolved = config::load(&path).unwrap();
-        let server = Server::bind(resolved, Some(path.clone())).await.unwrap();
+        let mut server = Server::bind(resolved, Some(path.clone())).await.unwrap();
+        if let Some(replayer) = replayer {
+            server = server.with_replayer(replayer);
+        }
         let (stop, stopped) = oneshot::channel::<()>();
         Self {
             proxy: server.proxy_addresses()[0],

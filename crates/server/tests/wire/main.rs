@@ -17,6 +17,7 @@ mod proxy;
 mod proxy_protocol;
 mod ratelimit;
 mod reflection;
+mod replay;
 mod resp;
 mod slow;
 mod streams;

@@ -1,11 +1,13 @@
 //! What an operator does: calls the API, reads metrics, reloads, stops.
 
 use crate::common::{Gate, client, upstream};
+use crate::replay::Told;
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tidegate_server::{Server, config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -136,7 +138,8 @@ async fn malformed_calls_name_the_field() {
 /// That every path is documented is a test of `openapi.rs`; here it is the methods.
 #[tokio::test]
 async fn the_methods_that_are_served_are_those_of_the_document() {
-    let gate = Gate::start(hello().await, "").await;
+    let replayer = Some(Arc::new(Told::default()) as _);
+    let gate = Gate::start_with(hello().await, "", replayer).await;
     let (_, document) = gate.admin("GET", "/v1/openapi.json", "").await;
     for (path, item) in document["paths"].as_object().unwrap() {
         let place = path.replace("{client}", "nobody").replace("{id}", "0");

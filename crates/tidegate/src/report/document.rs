@@ -28,6 +28,9 @@ pub(crate) struct Document<'a> {
 pub(crate) struct PolicyFacts {
     /// The configuration; `None` for the default policy.
     pub config: Option<String>,
+    /// Whether it is what a running server has in force: the file may have been changed since.
+    #[serde(skip)]
+    pub in_force: bool,
     /// Where the model is from.
     pub model: String,
     /// `enforce` or `shadow`.
@@ -77,6 +80,12 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Says that policy and model are those of a running server.
+    pub(crate) fn in_force(mut self) -> Self {
+        self.policy.in_force = true;
+        self
+    }
+
     /// The limit of a new client, a minute.
     pub(crate) fn new_client_limit(&self) -> f64 {
         self.policy.tiers.iter().find(|it| it.tier == "new").map_or(0.0, |it| it.limit_per_min)
@@ -93,6 +102,7 @@ impl PolicyFacts {
         };
         Self {
             config: args.read.config.as_ref().map(|path| path.display().to_string()),
+            in_force: false,
             model,
             mode: match policy.mode {
                 Mode::Enforce => "enforce",

@@ -182,10 +182,13 @@ fn policy(document: &Document<'_>) -> Markup {
         dl class="facts" {
             dt { "Version" } dd { "tidegate " (document.tidegate_version) }
             dt { "Policy" }
-            dd { @match &policy.config {
-                Some(path) => { "the configuration " code { (safe(path, 120)) } },
-                None => { "the default" },
-            } }
+            dd {
+                @if policy.in_force { "in force in the server that made this report, by " }
+                @match &policy.config {
+                    Some(path) => { "the configuration " code { (safe(path, 120)) } },
+                    None => { "the default" },
+                }
+            }
             dt { "Model" } dd { (safe(&policy.model, 120)) }
             dt { "Logs" }
             dd {

@@ -14,6 +14,16 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The report as a page.
+pub(crate) fn page(document: &Document<'_>) -> String {
+    html::page(document)
+}
+
+/// What was found, in a sentence or two.
+pub(crate) fn sentences(document: &Document<'_>) -> Vec<String> {
+    std::iter::once(words::headline(document)).chain(words::unnoticed(document)).collect()
+}
+
 /// What a report is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {

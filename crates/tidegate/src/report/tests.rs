@@ -170,6 +170,7 @@ fn document(found: &Report) -> Document<'_> {
         },
         policy: PolicyFacts {
             config: Some(hostile()),
+            in_force: true,
             model: hostile(),
             mode: "shadow",
             adaptive: true,
