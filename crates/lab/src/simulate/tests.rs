@@ -4,6 +4,7 @@ use super::actor::FAMILIES;
 use super::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
+use tidegate_behavior::path::{self, Kind};
 
 /// Some logs know the second only.
 const SECOND: Duration = Duration::from_secs(1);
@@ -190,18 +191,19 @@ fn legitimate_clients_keep_to_their_rates() {
 
 #[test]
 fn a_deploy_leaves_dead_assets_and_an_outage_leaves_errors() {
-    let share = |scenario, wanted: fn(u16) -> bool| {
+    let share = |scenario, wanted: fn(&Event) -> bool| {
         let (mut hits, mut all) = (0usize, 0usize);
-        for seed in 0..8 {
+        for seed in 0..24 {
             let traffic = generate(scenario, seed, 2);
-            hits += traffic.events.iter().filter(|event| wanted(event.outcome.status)).count();
+            hits += traffic.events.iter().filter(|event| wanted(event)).count();
             all += traffic.events.len();
         }
         hits as f64 / all as f64
     };
-    let failed = |status| status >= 500;
+    let failed = |event: &Event| event.outcome.status >= 500;
     assert!(share(Scenario::Outage, failed) > 4.0 * share(Scenario::Quiet, failed));
-    let missing = |status| status == 404;
+    let missing =
+        |event: &Event| event.outcome.status == 404 && path::read(&event.path).kind == Kind::Asset;
     assert!(share(Scenario::Deploy, missing) > share(Scenario::Quiet, missing));
 }
 
