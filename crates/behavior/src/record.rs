@@ -147,11 +147,11 @@ impl Answer {
     pub const fn of(status: u16) -> Self {
         match status {
             0 => Self::Unknown,
-            ..400 => Self::Fine,
             401 | 403 => Self::Refused,
             404 | 405 | 410 => Self::Missing,
             429 => Self::Limited,
-            ..500 => Self::Wrong,
+            _ if status < 400 => Self::Fine,
+            _ if status < 500 => Self::Wrong,
             _ => Self::Failed,
         }
     }
