@@ -143,7 +143,9 @@ class Scene:
             at += 1
             path = ["/orders/7", "/orders/8", "/missing/404", "/broken/503"][at % 4 if at % 20 < 4 else 0]
             request = urllib.request.Request(f"http://127.0.0.1:{self.proxy}{path}")
-            request.add_header("X-Forwarded-For", f"192.0.2.{client * 50 + at % 40}")
+            # Who has a key calls from one machine; one key on forty of them is a shared one.
+            machine = 0 if client < 2 else at % 40
+            request.add_header("X-Forwarded-For", f"192.0.2.{client * 50 + machine}")
             if client < 2:
                 request.add_header("Authorization", f"Bearer key-of-client-{client}")
             try:
