@@ -3,7 +3,6 @@
 use crate::config;
 use crate::console::name_of;
 use crate::metrics::Info;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tidegate_behavior::Request;
@@ -55,14 +54,11 @@ impl Via {
 pub(crate) struct Log {
     share: AtomicU64,
     allowed: AtomicU64,
-    /// The model in line, as lines name it.
-    model: OnceLock<String>,
 }
 
 impl Log {
     pub(crate) fn new(wanted: config::Log) -> Self {
-        let log =
-            Self { share: AtomicU64::new(OFF), allowed: AtomicU64::new(0), model: OnceLock::new() };
+        let log = Self { share: AtomicU64::new(OFF), allowed: AtomicU64::new(0) };
         log.set(wanted);
         log
     }
@@ -74,70 +70,53 @@ impl Log {
         self.share.store(share, Ordering::Relaxed);
     }
 
-    /// Names the model in line.
-    pub(crate) fn model(&self, info: &Info) {
-        let name = format!("{} {}", info.name, info.checksum);
-        // There is one model in line for as long as the server runs.
-        let _ = self.model.set(name.trim_end().to_owned());
-    }
-
-    /// Writes a decision down, if it is one of those that are wanted.
-    pub(crate) fn take(
-        &self,
-        engine: &Engine,
-        request: &Request<'_>,
-        decision: &Decision,
-        via: Via,
-        took: Duration,
-    ) {
+    /// Whether a decision is to be written down: while the log is on every denial, in shadow too, and of
+    /// those allowed the ones whose turn it is.
+    #[allow(clippy::cast_possible_truncation, reason = "the turn goes round")]
+    pub(crate) fn wants(&self, allowed: bool) -> bool {
         let share = self.share.load(Ordering::Relaxed);
-        if share != OFF && self.wants(share, decision.allowed) {
-            self.write(engine, request, decision, via, took);
-        }
-    }
-
-    /// Whether it is this one's turn. Who is denied, in shadow too, always has it.
-    #[allow(clippy::cast_possible_truncation)]
-    fn wants(&self, share: u64, allowed: bool) -> bool {
-        if !allowed {
-            return true;
+        if share == OFF || !allowed {
+            return share != OFF;
         }
         let turn = self.allowed.fetch_add(1, Ordering::Relaxed) as u32;
         u64::from(turn.wrapping_mul(STRIDE)) < share
     }
+}
 
-    #[allow(clippy::cast_precision_loss)]
-    fn write(
-        &self,
-        engine: &Engine,
-        request: &Request<'_>,
-        decision: &Decision,
-        via: Via,
-        took: Duration,
-    ) {
-        tracing::info!(
-            target: "tidegate::decision",
-            time = decision.time.as_nanos() as f64 / 1e9,
-            door = via.name(),
-            client = name_of(engine, decision.ticket.client),
-            method = request.method.name(),
-            path = shown(request.path),
-            route = engine.route_name(decision.ticket.trace.route),
-            action = decision.action.name(),
-            allowed = decision.allowed,
-            shadow = decision.shadow,
-            rule = engine.rule_name(decision.rule),
-            risk = f64::from(decision.risk),
-            anomaly = decision.anomaly.map(f64::from),
-            limit = decision.limit,
-            remaining = decision.remaining,
-            limit_per_min = Some(f64::from(decision.limit_per_min)).filter(|l| l.is_finite()),
-            retry_after = decision.retry_after.as_secs_f64(),
-            latency_us = took.as_nanos() as f64 / 1e3,
-            model = self.model.get().filter(|_| decision.scored),
-            "decided"
-        );
-    }
+/// Writes a decision down; `model` is the one in line.
+#[allow(clippy::cast_precision_loss, reason = "as exact as JSON")]
+pub(crate) fn write(
+    engine: &Engine,
+    model: Option<&Info>,
+    request: &Request<'_>,
+    decision: &Decision,
+    via: Via,
+    took: Duration,
+) {
+    let model = model.filter(|_| decision.scored);
+    let model = model.map(|info| format!("{} {}", info.name, info.checksum));
+    tracing::info!(
+        target: "tidegate::decision",
+        time = decision.time.as_nanos() as f64 / 1e9,
+        door = via.name(),
+        client = name_of(engine, decision.ticket.client),
+        method = request.method.name(),
+        path = shown(request.path),
+        route = engine.route_name(decision.ticket.trace.route),
+        action = decision.action.name(),
+        allowed = decision.allowed,
+        shadow = decision.shadow,
+        rule = engine.rule_name(decision.rule),
+        risk = f64::from(decision.risk),
+        anomaly = decision.anomaly.map(f64::from),
+        limit = decision.limit,
+        remaining = decision.remaining,
+        limit_per_min = Some(f64::from(decision.limit_per_min)).filter(|l| l.is_finite()),
+        retry_after = decision.retry_after.as_secs_f64(),
+        latency_us = took.as_nanos() as f64 / 1e3,
+        model = model.as_deref().map(str::trim_end),
+        "decided"
+    );
 }
 
 /// A path without its query, where secrets stand, and no longer than a line bears.
@@ -158,12 +137,11 @@ mod tests {
     fn a_share_of_the_allowed_is_written_evenly_and_all_that_is_denied() {
         for (sample, of_a_thousand) in [(0.0, 0), (0.1, 100), (0.5, 500), (1.0, 1000)] {
             let log = Log::new(wanted(true, sample));
-            let share = log.share.load(Ordering::Relaxed);
             for _ in 0..20 {
-                let written = (0..1000).filter(|_| log.wants(share, true)).count();
+                let written = (0..1000).filter(|_| log.wants(true)).count();
                 assert!(written.abs_diff(of_a_thousand) <= 2, "{sample}: {written}");
             }
-            assert!((0..100).all(|_| log.wants(share, false)));
+            assert!((0..100).all(|_| log.wants(false)));
         }
     }
 

@@ -113,7 +113,6 @@ impl Shared {
     /// Tells of a model that is in use, and what for.
     pub(crate) fn model(&self, role: &'static str, info: Info) {
         if role == IN_LINE {
-            self.decisions.model(&info);
             // There is one for as long as the server runs.
             let _ = self.in_line.set(info.clone());
         }
@@ -162,7 +161,9 @@ impl Shared {
         self.console.decided_in(took);
         if let Some(decision) = &decision {
             span.decided(&self.engine, request, decision);
-            self.decisions.take(&self.engine, request, decision, via, took);
+            if self.decisions.wants(decision.allowed) {
+                decisions::write(&self.engine, self.in_line(), request, decision, via, took);
+            }
             self.background.iter().for_each(|model| model.offer(decision));
         }
         decision
