@@ -1,57 +1,38 @@
 //! What a real `tidegate serve` tells of its clients by `explain --admin`, and replays for its console.
 #![allow(clippy::unwrap_used)]
 
+mod served;
+
 use serde_json::{Value, json};
+use served::Served;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
-/// A server that is killed at the end, whatever happens.
-struct Served {
-    child: Child,
+/// A server in a folder of its own.
+struct Limiter {
+    served: Served,
     folder: tempfile::TempDir,
-    address: String,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 const SCANNER: &str = "203.0.113.66";
 const READER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
-impl Served {
+impl Limiter {
     fn start(rest: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("tidegate.yaml");
         let admin = if rest.contains("admin:") { "" } else { "admin: {listen: '127.0.0.1:0'}\n" };
-        std::fs::write(&config, format!("{admin}{rest}\n")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
-            .args(["serve", "--config", "tidegate.yaml"])
-            .current_dir(folder.path())
-            .env("TMPDIR", folder.path())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = log.find(|line| line.as_ref().unwrap().contains("listen")).unwrap().unwrap();
-        let from = line.find("127.0.0.1:").unwrap();
-        let address =
-            line[from..].chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect();
-        std::thread::spawn(move || log.for_each(drop));
-        Self { child, folder, address }
+        let served = Served::start(folder.path(), &format!("{admin}{rest}\n"));
+        Self { served, folder }
     }
 
     fn call(&self, method: &str, path: &str, body: &[u8]) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let mut stream = TcpStream::connect(&self.served.address).unwrap();
         let head = format!(
             "{method} {path} HTTP/1.0\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
-            self.address,
+            self.served.address,
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
@@ -112,9 +93,9 @@ fn log() -> String {
 
 #[test]
 fn a_log_in_the_console_gets_the_report_that_the_command_makes() {
-    let served =
-        Served::start("mode: shadow\nrules: [{name: two, limit: 2/h, match: {path: /prices}}]");
-    let folder = served.folder.path();
+    let limiter =
+        Limiter::start("mode: shadow\nrules: [{name: two, limit: 2/h, match: {path: /prices}}]");
+    let folder = limiter.folder.path();
     std::fs::write(folder.join("access.log"), log()).unwrap();
     let by_command =
         tidegate(folder, &["replay", "--json", "--config", "tidegate.yaml", "access.log"]);
@@ -126,7 +107,7 @@ fn a_log_in_the_console_gets_the_report_that_the_command_makes() {
         packer.finish().unwrap()
     };
     for bytes in [log().into_bytes(), packed] {
-        let answer = served.replay("format=auto&name=access.log", &bytes);
+        let answer = limiter.replay("format=auto&name=access.log", &bytes);
         let report = &answer["report"];
         for name in
             ["requests", "denied", "clients", "clients_denied", "lines", "unparsable", "format"]
@@ -145,10 +126,10 @@ fn a_log_in_the_console_gets_the_report_that_the_command_makes() {
         ] {
             assert!(page.contains(part), "{part} not in {page}");
         }
-        assert_eq!(served.call("GET", report["view"].as_str().unwrap(), b""), page);
+        assert_eq!(limiter.call("GET", report["view"].as_str().unwrap(), b""), page);
     }
     // Nothing was learned from it, and nothing of the logs is left.
-    let clients: Value = serde_json::from_str(&served.call("GET", "/v1/clients", b"")).unwrap();
+    let clients: Value = serde_json::from_str(&limiter.call("GET", "/v1/clients", b"")).unwrap();
     assert_eq!(clients["matched"], 0);
     let mut left: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().file_name()).collect();
@@ -158,8 +139,8 @@ fn a_log_in_the_console_gets_the_report_that_the_command_makes() {
 
 #[test]
 fn what_is_wrong_with_a_log_is_told_as_the_command_tells_it() {
-    let served = Served::start("");
-    let folder = served.folder.path();
+    let limiter = Limiter::start("");
+    let folder = limiter.folder.path();
     for (format, log) in [
         ("auto", "no log at all\n"),
         ("auto", "\n\n"),
@@ -169,7 +150,7 @@ fn what_is_wrong_with_a_log_is_told_as_the_command_tells_it() {
         std::fs::write(folder.join("some.log"), log).unwrap();
         let command = told(&tidegate(folder, &["replay", "--format", format, "some.log"]));
         let format = format.replace('$', "%24");
-        let answer = served.replay(&format!("format={format}&name=some.log"), log.as_bytes());
+        let answer = limiter.replay(&format!("format={format}&name=some.log"), log.as_bytes());
         let error = answer["error"].as_str().unwrap();
         for part in error.split_whitespace() {
             assert!(command.contains(part), "{part} of {error} not in {command}");
@@ -179,32 +160,32 @@ fn what_is_wrong_with_a_log_is_told_as_the_command_tells_it() {
     // Lines that do not fit: where, and what was expected there.
     let mut broken = log();
     broken.insert_str(0, "192.0.2.1 - - yesterday\n");
-    let answer = served.replay("name=some.log", broken.as_bytes());
+    let answer = limiter.replay("name=some.log", broken.as_bytes());
     let first = &answer["report"]["first_unparsable"][0];
     assert_eq!(first["line"], 1);
     assert!(first["reason"].as_str().unwrap().starts_with("byte 12: expected"), "{first}");
-    let answer = served.replay("format=json", b"one\ntwo\n");
+    let answer = limiter.replay("format=json", b"one\ntwo\n");
     let words = answer["report"]["words"].to_string();
     assert!(words.contains("No line was read as json") && words.contains("--format"), "{words}");
 }
 
 #[test]
 fn a_client_of_a_running_limiter_is_explained() {
-    let served = Served::start("");
-    let url = format!("http://{}", served.address);
+    let limiter = Limiter::start("");
+    let url = format!("http://{}", limiter.served.address);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let start = now.as_secs_f64() - 181.0;
     for second in 0..180u32 {
         let time = start + f64::from(second);
-        served.send(time, &format!("198.18.0.{}", second % 40), "/prices", READER, 200);
+        limiter.send(time, &format!("198.18.0.{}", second % 40), "/prices", READER, 200);
         if second >= 120 {
             for (at, probe) in [".git/config", "wp-admin/", "old/.env.bak"].iter().enumerate() {
                 let time = time + 0.2 * at as f64;
-                served.send(time, SCANNER, &format!("/{second}/{probe}"), "curl/8.5", 404);
+                limiter.send(time, SCANNER, &format!("/{second}/{probe}"), "curl/8.5", 404);
             }
         }
     }
-    let folder = served.folder.path();
+    let folder = limiter.folder.path();
     let explained = tidegate(folder, &["explain", SCANNER, "--admin", &url]);
     let text = String::from_utf8(explained.stdout.clone()).unwrap();
     assert!(explained.status.success(), "{}", told(&explained));
@@ -246,8 +227,9 @@ fn a_token_is_asked_for_where_there_is_one() {
     let token = folder.path().join("token");
     std::fs::write(&token, "a-token-of-the-test\n").unwrap();
     let token = token.to_str().unwrap();
-    let served = Served::start(&format!("admin: {{listen: '127.0.0.1:0', token_file: '{token}'}}"));
-    let url = format!("http://{}", served.address);
+    let limiter =
+        Limiter::start(&format!("admin: {{listen: '127.0.0.1:0', token_file: '{token}'}}"));
+    let url = format!("http://{}", limiter.served.address);
     let ask = |more: &[&str]| {
         told(&tidegate(folder.path(), &[&["explain", SCANNER, "--admin", &url], more].concat()))
     };

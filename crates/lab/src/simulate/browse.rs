@@ -342,12 +342,12 @@ impl Browser {
     }
 
     /// A page of no route, with what every page needs.
-    fn plain_page(&mut self, stage: &mut Stage<'_>, at: f64, form: &str) -> f64 {
+    fn plain_page(&mut self, stage: &mut Stage<'_>, at: f64, page: &str) -> f64 {
         let site = stage.site;
         let outcome = site.plain(&mut stage.dice, at, 200, 4000.0);
-        let call = Call::get(form).from(self.referer(site));
+        let call = Call::get(page).from(self.referer(site));
         stage.send(&self.client, at, call, outcome);
-        self.here = format!("{}{form}", site.origin).into();
+        self.here = format!("{}{page}", site.origin).into();
         let mut now = at + stage.dice.pause(self.speed * 4.0) + 0.02;
         for n in 0..site.shared_assets {
             self.fetch(stage, now, Asset::Shared(n));
