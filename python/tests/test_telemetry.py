@@ -4,6 +4,7 @@ reader may be as slow as it likes.
 TIDEGATE names the program; rotel and Bugsink are installed beside the Python that runs this.
 """
 
+import gzip
 import http.client
 import importlib.util
 import json
@@ -12,6 +13,7 @@ import re
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ from running import free_port
 
 BIN = Path(sys.prefix) / "bin"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+ASKED = "7ad6b3169203331feb8a1e3c2f0b61d5"
 SAMPLED = f"00-{TRACE}-00f067aa0ba902b7-01"
 CLIENT = "203.0.113.77"
 T = TypeVar("T")
@@ -121,7 +124,7 @@ class Collector(Watched):
             )
         self.addCleanup(collector.wait)
         self.addCleanup(collector.kill)
-        for protocol, port in ports.items():
+        for runs, (protocol, port) in enumerate(ports.items(), 1):
             proxy = free_port()
             text = (
                 f"listen: 127.0.0.1:{proxy}\nupstream: http://127.0.0.1:{upstream.server_port}\n"
@@ -141,11 +144,19 @@ class Collector(Watched):
             told = connection.getresponse().read().decode()
             self.assertRegex(told, rf"^00-{TRACE}-[0-9a-f]{{16}}-01$")
             connection.close()
+            admin = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60)
+            question = {"client_ip": CLIENT, "method": "GET", "path": "/asked?key=secret"}
+            fields = {"traceparent": SAMPLED.replace(TRACE, ASKED), "content-type": "application/json"}
+            admin.request("POST", "/v1/check", json.dumps(question), fields)
+            self.assertEqual(admin.getresponse().status, 200)
+            admin.close()
             # What is left is sent before the end.
             server.send_signal(signal.SIGTERM)
             self.assertEqual(server.wait(), 0)
-            seen = wait_for(f"spans by {protocol}", lambda: self.seen(got, env["OTEL_SERVICE_NAME"]))
+            seen = wait_for(f"spans by {protocol}", lambda: self.seen(got, env["OTEL_SERVICE_NAME"], 2 * runs))
             self.assertIn(TRACE, seen)
+            self.assertIn(ASKED, seen)
+            self.assertIn("/asked", seen)
             self.assertIn("/of-" + protocol.partition("/")[0], seen)
             self.assertIn("deployment.environment.name", seen)
             self.assertIn("tidegate.action", seen)
@@ -157,9 +168,9 @@ class Collector(Watched):
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     @staticmethod
-    def seen(got: Path, service: str) -> str | None:
+    def seen(got: Path, service: str, decisions: int) -> str | None:
         text = got.read_text(errors="replace")
-        return text if service in text and "tidegate.action" in text else None
+        return text if service in text and text.count("tidegate.action") >= decisions else None
 
 
 class Sentry(Watched):
@@ -237,6 +248,84 @@ print("DSN", Project.objects.create(name="tidegate", team=Team.objects.create(na
         wait_for("the count", lambda: self.metric('tidegate_error_reports_total{result="failed"}') >= 1)
         server.send_signal(signal.SIGTERM)
         self.assertEqual(server.wait(), 0)
+
+
+class Sink(BaseHTTPRequestHandler):
+    """Takes whatever is sent, and keeps where it was sent to and what it was."""
+
+    got: list[tuple[str, bytes]] = []
+
+    def do_POST(self) -> None:
+        if self.headers.get("transfer-encoding") == "chunked":
+            body = b""
+            while size := int(self.rfile.readline(), 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            body = self.rfile.read(int(self.headers["content-length"]))
+        if self.headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.got.append((self.path, body))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Encrypted(Watched):
+    def listener(self) -> tuple[int, Path]:
+        """A server of TLS with a certificate of its own; returns its port and the certificate."""
+        certificate, key = self.folder / "own.pem", self.folder / "own.key"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+            + ["-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost"]
+            + ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"],
+            check=True,
+            capture_output=True,
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        sink = ThreadingHTTPServer(("127.0.0.1", 0), Sink)
+        sink.socket = context.wrap_socket(sink.socket, server_side=True)
+        self.addCleanup(sink.server_close)
+        self.addCleanup(sink.shutdown)
+        threading.Thread(target=sink.serve_forever, daemon=True).start()
+        Sink.got = []
+        return sink.server_port, certificate
+
+    def tell(self, port: int, env: dict[str, str]) -> None:
+        """Has a server send a span and an error to a port, and ends it."""
+        text = (
+            f"telemetry: {{otlp: {{endpoint: 'https://localhost:{port}/v1/traces', protocol: http, sample: 1}}, "
+            "sentry: {}}"
+        )
+        server = self.start(text, env | {"SENTRY_DSN": f"https://key@localhost:{port}/1"})
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=60)
+        connection.request("POST", "/v1/check", json.dumps({"client_ip": CLIENT, "path": "/asked"}))
+        self.assertEqual(connection.getresponse().status, 200)
+        connection.close()
+        self.configure(f"{text}\nmode: maybe")
+        server.send_signal(signal.SIGHUP)
+        series = 'tidegate_error_reports_total{result="%s"}'
+        wait_for("the report", lambda: self.metric(series % "sent") + self.metric(series % "failed"))
+        server.send_signal(signal.SIGTERM)
+        self.assertEqual(server.wait(), 0)
+
+    def test_spans_and_errors_go_over_tls_to_whom_the_certificate_names(self) -> None:
+        port, certificate = self.listener()
+        self.tell(port, {"SSL_CERT_FILE": str(certificate)})
+        got = dict(Sink.got)
+        self.assertEqual(sorted(got), ["/api/1/envelope/", "/v1/traces"])
+        self.assertIn(b"/asked", got["/v1/traces"])
+        self.assertIn(b"the one before stays in force", got["/api/1/envelope/"])
+
+    def test_nothing_is_told_to_whom_nobody_vouches_for(self) -> None:
+        port, _ = self.listener()
+        self.tell(port, {})
+        self.assertEqual(Sink.got, [])
 
 
 class Log(Watched):

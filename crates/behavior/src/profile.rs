@@ -151,7 +151,7 @@ impl Profile {
     }
 
     /// Whether the client tries things out and finds nothing: log-ins of which none is taken, or ever
-    /// new paths that are not there, twenty lately and as good as nothing else. It is held against
+    /// new paths of which most are not there and the others closed, twenty lately and as good as nothing else. It is held against
     /// no standard, for who is alone on a site, or on its log-in, sets the standard.
     #[must_use]
     pub fn in_vain(&self) -> bool {
@@ -161,7 +161,8 @@ impl Profile {
         let Tally { outcomes, auth, missing, .. } = self.tally;
         // Without a name of its own: programs whose key is no longer good are no log-ins.
         let log_ins = auth >= outcomes * MOST && self.shares.write >= MOST && !self.credentialed;
-        let paths = missing >= outcomes * MOST && self.shares.novel >= NEW;
+        let barred = missing > auth && missing + auth >= outcomes * MOST;
+        let paths = barred && self.shares.novel >= NEW;
         outcomes >= ANSWERS && (log_ins || paths)
     }
 

@@ -65,6 +65,17 @@ fn passwords_and_paths_are_not_tried_on_for_long_on_an_empty_site() {
 }
 
 #[test]
+fn closed_doors_among_missing_ones_are_in_vain_too() {
+    let mut site = Site::new();
+    let denied = (0..300).filter(|n| {
+        let status = if n % 3 == 0 { 403 } else { 404 };
+        !site.ask(QUICK, Method::Get, &format!("/api/orders/{}", 70_001 + n * 7_919), status)
+    });
+    let denied = denied.count();
+    assert!(denied > 240, "{denied}");
+}
+
+#[test]
 fn who_also_gets_what_was_asked_for_is_not_held_back_by_this() {
     let mut site = Site::new();
     for n in 0..300 {

@@ -77,13 +77,33 @@ impl TrainingSet {
     /// Splits by group into (rest, held out); about `share` of the groups is held out.
     ///
     /// A group's side depends on its number and the seed alone, so that it stays where it is when
-    /// rows are added.
+    /// rows are added; but where a label has two groups or more, it has one on either side.
     #[must_use]
     pub fn split(&self, share: f64, seed: u64) -> (Self, Self) {
+        let unit =
+            |group: u32| (mix(seed ^ mix(u64::from(group))) >> 11) as f64 / (1u64 << 53) as f64;
+        // The groups that change sides, for their label would be on one side only.
+        let movers = [false, true].map(|label| {
+            let of_label = || {
+                let rows = self.groups.iter().zip(&self.labels);
+                rows.filter(move |(_, l)| **l == label).map(|(group, _)| *group)
+            };
+            let nearest = |from_held: bool| {
+                let those = of_label().filter(|group| (unit(*group) < share) == from_held);
+                let edge = |group: &u32| (unit(*group) - share).abs();
+                those.min_by(|a, b| edge(a).total_cmp(&edge(b)))
+            };
+            match (nearest(true), nearest(false)) {
+                (None, Some(mover)) | (Some(mover), None) => {
+                    of_label().any(|group| group != mover).then_some(mover)
+                }
+                _ => None,
+            }
+        });
         let (mut rest, mut held) = (Self::default(), Self::default());
         for (i, &group) in self.groups.iter().enumerate() {
-            let unit = (mix(seed ^ mix(u64::from(group))) >> 11) as f64 / (1u64 << 53) as f64;
-            let side = if unit < share { &mut held } else { &mut rest };
+            let holds = (unit(group) < share) != movers.contains(&Some(group));
+            let side = if holds { &mut held } else { &mut rest };
             side.push(self.rows[i], self.labels[i], self.weights[i], group);
         }
         (rest, held)
@@ -122,6 +142,25 @@ mod tests {
         assert!((240..360).contains(&held.len()), "{} of 1200 rows held out", held.len());
         assert_eq!(set.split(0.25, 7).1.groups, held.groups);
         assert_ne!(set.split(0.25, 8).1.groups, held.groups);
+    }
+
+    #[test]
+    fn two_abusive_groups_are_enough_for_either_side() {
+        let mut few = TrainingSet::default();
+        for group in 0..40 {
+            few.push([group as f32; COUNT], group == 7 || group == 23, 1.0, group);
+        }
+        for seed in 0..50 {
+            let (rest, held) = few.split(0.25, seed);
+            assert!(rest.check().is_ok() && held.check().is_ok(), "seed {seed}");
+            assert_eq!(rest.len() + held.len(), few.len());
+        }
+        // One can't be on both.
+        few.labels[23] = false;
+        assert!((0..50).all(|seed| {
+            let (rest, held) = few.split(0.25, seed);
+            rest.check().is_ok() != held.check().is_ok()
+        }));
     }
 
     #[test]

@@ -89,7 +89,10 @@ pub fn train(set: &TrainingSet, params: &Params) -> Result<Trees, ModelError> {
     let (boosted, held) = set.split(params.held_out, params.seed);
     for (part, rows) in [("boosting", &boosted), ("calibration", &held)] {
         rows.check().map_err(|e| ModelError::Training {
-            problem: format!("in the part for {part}: {e}; give more groups or another seed"),
+            problem: format!(
+                "in the part for {part}: {e}, of two groups at least (clients, say), for one part of them \
+                 is learned from and the other tells how far to believe what was learned"
+            ),
         })?;
     }
     let trees = compile(&boost(&boosted, params)?)?;

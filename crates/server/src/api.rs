@@ -18,8 +18,8 @@ use crate::shared::Shared;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -209,7 +209,11 @@ struct CheckAnswer {
     ticket: String,
 }
 
-async fn check(State(door): State<Door>, extract::Body(body): extract::Body) -> Response {
+async fn check(
+    State(door): State<Door>,
+    headers: HeaderMap,
+    extract::Body(body): extract::Body,
+) -> Response {
     let call: CheckCall = match read(&body) {
         Ok(call) => call,
         Err(answer) => return *answer,
@@ -242,7 +246,9 @@ async fn check(State(door): State<Door>, extract::Body(body): extract::Body) -> 
         ja4: call.ja4.as_deref(),
         payload: call.payload,
     };
-    let Some(decision) = door.shared.check(&record, Via::Api) else {
+    // Who may ask here is believed.
+    let span = door.shared.span("check", Via::Api, &[&headers], || true);
+    let Some(decision) = door.shared.check_in(&span, &record, Via::Api) else {
         let open = door.shared.live.load().on_error == OnError::Open;
         let status = if open { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         return json_answer(status, &json!({ "allowed": open, "action": "failed" }));

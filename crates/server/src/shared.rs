@@ -153,7 +153,12 @@ impl Shared {
     }
 
     /// The same within a span, which is told of it.
-    fn check_in(&self, span: &Span, request: &Request<'_>, via: Via) -> Option<Decision> {
+    pub(crate) fn check_in(
+        &self,
+        span: &Span,
+        request: &Request<'_>,
+        via: Via,
+    ) -> Option<Decision> {
         let started = std::time::Instant::now();
         let decision = self.guard(|| self.engine.check(request));
         let took = started.elapsed();
