@@ -78,7 +78,7 @@ fn keys() -> mpsc::Receiver<Key> {
 
 /// How things are, and the first clients.
 async fn ask(admin: &Admin, order: TopOrder, most: usize) -> miette::Result<(Value, Value)> {
-    let overview = admin.get("/v1/overview").await?;
+    let overview = admin.get("/v1/overview?last=1").await?;
     let path = format!("/v1/clients?order={}&most={most}", order.name());
     Ok((overview, admin.get(&path).await?))
 }

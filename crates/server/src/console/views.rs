@@ -31,13 +31,14 @@ pub(crate) async fn overview(
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let most = match most_samples(&query.unwrap_or_default()) {
-        Ok(most) => most,
+    let (most, last) = match samples_wanted(&query.unwrap_or_default()) {
+        Ok(wanted) => wanted,
         Err(detail) => return problem(StatusCode::BAD_REQUEST, &detail),
     };
     let shared = &door.shared;
     let (stats, policy, now) = (shared.engine.stats(), shared.engine.policy(), shared.now());
-    let (every, samples) = shared.console.history.lock().samples(most);
+    let (every, mut samples) = shared.console.history.lock().samples(most);
+    samples.drain(..samples.len().saturating_sub(last));
     let active = shared.console.incidents.lock().active(now);
     let answer = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -71,18 +72,20 @@ pub(crate) async fn overview(
 #[serde(deny_unknown_fields)]
 struct Samples {
     samples: Option<u32>,
+    last: Option<u32>,
 }
 
-/// How many samples of the history are asked for at most.
-fn most_samples(query: &str) -> Result<usize, String> {
+/// Into how many samples the history is to be put together, and how many of them are asked for, from the end.
+fn samples_wanted(query: &str) -> Result<(usize, usize), String> {
     let wrong = |what: &str| format!("{what}; write it like ?samples=360, at least 2.");
     let uri = format!("/?{query}").parse().map_err(|_| wrong("The query can't be read"))?;
     let Query(asked): Query<Samples> =
         Query::try_from_uri(&uri).map_err(|rejected| wrong(&rejected.body_text()))?;
-    match asked.samples {
-        Some(most @ 0..2) => Err(wrong(&format!("Field `samples`: {most} is too few"))),
-        most => Ok(most.map_or(usize::MAX, |most| most as usize)),
+    if let Some(few @ 0..2) = asked.samples {
+        return Err(wrong(&format!("Field `samples`: {few} is too few")));
     }
+    let count = |wanted: Option<u32>| wanted.map_or(usize::MAX, |count| count as usize);
+    Ok((count(asked.samples), count(asked.last)))
 }
 
 fn actions(counts: [u64; 5]) -> Value {
@@ -487,9 +490,12 @@ mod tests {
             let problem = asked(query).unwrap_err();
             assert!(problem.contains(told), "{query}: {problem}");
         }
-        assert_eq!((most_samples(""), most_samples("samples=9")), (Ok(usize::MAX), Ok(9)));
-        for query in ["samples=1", "samples=-3", "samples=x", "sample=9"] {
-            assert!(most_samples(query).unwrap_err().contains("?samples=360"), "{query}");
+        assert_eq!(samples_wanted(""), Ok((usize::MAX, usize::MAX)));
+        assert_eq!(samples_wanted("samples=9"), Ok((9, usize::MAX)));
+        assert_eq!(samples_wanted("last=1"), Ok((usize::MAX, 1)));
+        assert_eq!(samples_wanted("last=4&samples=360"), Ok((360, 4)));
+        for query in ["samples=1", "samples=-3", "samples=x", "sample=9", "last=-1"] {
+            assert!(samples_wanted(query).unwrap_err().contains("?samples=360"), "{query}");
         }
     }
 }
