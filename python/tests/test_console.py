@@ -180,6 +180,14 @@ class Console(Running):
         self.assertEqual(page.get_by_role("alert").count(), 0)
         self.assertEqual(self.told, [])
 
+    def test_the_model_says_which_it_is(self) -> None:
+        page = self.open(VIEWER)
+        self.show(page, "model")
+        told = self.call("GET", "/v1/model")
+        page.get_by_text(f"built-in {told['version']['checksum']}").wait_for()
+        page.get_by_text(told["calibration"]).wait_for()
+        self.assertEqual(self.told, [])
+
     def test_who_may_only_look_has_no_replays(self) -> None:
         page = self.open(VIEWER)
         self.assertEqual(page.get_by_role("link", name="Replay").count(), 0)

@@ -105,6 +105,23 @@ impl Calibration {
         }
     }
 
+    /// What this is, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Sigmoid { .. } if *self == Self::default() => {
+                "none, as the model gives it".into()
+            }
+            Self::Sigmoid { slope, offset } => {
+                format!("Platt, slope {slope:.2}, offset {offset:.2}")
+            }
+            Self::Knots(knots) => {
+                let (low, high) = (knots.probabilities[0], knots.probabilities[knots.count - 1]);
+                format!("isotonic, {} knots from {low:.4} to {high:.4}", knots.count)
+            }
+        }
+    }
+
     /// Checks that this is a monotone map into 0..=1.
     ///
     /// # Errors
@@ -292,6 +309,16 @@ mod tests {
             Calibration::Knots(knots) => knots.points().collect(),
             Calibration::Sigmoid { .. } => Vec::new(),
         }
+    }
+
+    #[test]
+    fn words_say_what_it_is() {
+        let platt = Calibration::Sigmoid { slope: 0.5, offset: -1.0 };
+        let knots = Knots::new(&[(-1.0, 0.125), (2.0, 0.75)]).unwrap();
+        let isotonic = Calibration::Knots(Box::new(knots));
+        assert_eq!(Calibration::default().words(), "none, as the model gives it");
+        assert_eq!(platt.words(), "Platt, slope 0.50, offset -1.00");
+        assert_eq!(isotonic.words(), "isotonic, 2 knots from 0.1250 to 0.7500");
     }
 
     #[test]

@@ -61,6 +61,16 @@ impl AnyModel {
             Self::Onnx(model) => model.signature().steps,
         }
     }
+
+    /// How its margins become probabilities.
+    #[must_use]
+    pub fn calibration(&self) -> &Calibration {
+        match self {
+            Self::Trees(model) => model.calibration(),
+            Self::Logistic(model) => &model.calibration,
+            Self::Onnx(model) => model.calibration(),
+        }
+    }
 }
 
 impl Model for AnyModel {

@@ -272,6 +272,8 @@ export async function model() {
       el("div", { class: "grid" },
         card("What decides", el("dl", {},
           el("dt", {}, "Kind"), el("dd", {}, one.kind ?? "none: static limits"),
+          one.version && [el("dt", {}, "Version"), el("dd", {}, `${one.version.name} ${one.version.checksum}`)],
+          one.calibration && [el("dt", {}, "Calibration"), el("dd", {}, one.calibration)],
           el("dt", {}, "Features"), el("dd", {}, `${one.features.length}, schema ${one.schema}`))),
         card("By what people said", labels.length
           ? el("dl", {},

@@ -5,6 +5,7 @@ use super::{hex, unix};
 use crate::access::Caller;
 use crate::api::{Door, json_answer, problem};
 use crate::extract::Named;
+use crate::shared::Shared;
 use axum::extract::{Extension, Query, RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -301,13 +302,18 @@ pub(crate) async fn explain(State(door): State<Door>, Named(name): Named<String>
         "id": hex(key),
         "moment": moment(&door.shared, &why.moment),
         "model": engine.model_kind(),
-        "model_version": door.shared.in_line().map(|it| json!({"name": it.name, "checksum": it.checksum})),
+        "model_version": version(&door.shared),
         "schema": SCHEMA_VERSION,
         "reasons": why.reasons,
         "contributions": contributions,
         "counterfactual": counterfactual,
     });
     json_answer(StatusCode::OK, &answer)
+}
+
+/// Which model scores every request.
+fn version(shared: &Shared) -> Option<Value> {
+    shared.in_line().map(|it| json!({"name": it.name, "checksum": it.checksum}))
 }
 
 /// What is set by hand.
@@ -414,6 +420,8 @@ pub(crate) async fn model(State(door): State<Door>) -> Response {
     let stats = door.shared.engine.stats();
     let answer = json!({
         "kind": door.shared.engine.model_kind(),
+        "version": version(&door.shared),
+        "calibration": door.shared.engine.model().map(|model| model.calibration().words()),
         "schema": SCHEMA_VERSION,
         "risk": stats.risk_tenths(),
         "features": features,
