@@ -55,6 +55,12 @@ pub(crate) struct Tally {
     pub latency_excess: f32,
 }
 
+/// How far a mean moves towards the latest of so many values.
+#[allow(clippy::cast_precision_loss, reason = "a window is told from what is more")]
+fn pace(seen: u32) -> f32 {
+    1.0 / (seen as f32).min(WINDOW)
+}
+
 /// The profile of one client.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -151,8 +157,9 @@ impl Profile {
     }
 
     /// Whether the client tries things out and finds nothing: log-ins of which none is taken, or ever
-    /// new paths of which most are not there and the others closed, twenty lately and as good as nothing else. It is held against
-    /// no standard, for who is alone on a site, or on its log-in, sets the standard.
+    /// new paths of which most are not there and the others closed, twenty lately and as good as
+    /// nothing else. It is held against no standard, for who is alone on a site, or on its log-in,
+    /// sets the standard.
     #[must_use]
     pub fn in_vain(&self) -> bool {
         const ANSWERS: f32 = 20.0;
@@ -238,8 +245,7 @@ impl Profile {
         self.agent_kind = facts.agent_kind;
         self.credentialed = facts.credentialed;
 
-        #[allow(clippy::cast_precision_loss)]
-        let pace = 1.0 / (self.requests as f32).min(WINDOW);
+        let pace = pace(self.requests);
         let flag = |set: bool| f32::from(u8::from(set));
         let novelty = self.paths.novelty_weight();
         let novel = self.paths.add(facts.target.whole);
@@ -259,14 +265,14 @@ impl Profile {
         towards(&mut shares.odd_path, flag(facts.target.odd));
         towards(&mut shares.surprise, surprise.0);
         towards(&mut shares.step, surprise.1);
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(clippy::cast_precision_loss, reason = "its logarithm is a feature")]
         towards(&mut shares.payload, ln_1p(facts.payload as f32));
 
         self.routes.add(u32::from(facts.route.id).wrapping_mul(0x9e37_79b9) >> 8);
         if let Some(user) = facts.user {
             self.users.add(user);
         }
-        #[allow(clippy::cast_possible_truncation)]
+        #[allow(clippy::cast_possible_truncation, reason = "a part of a hash is one")]
         self.agents.add((facts.fingerprint >> 20) as u32);
         if let Some(network) = facts.network {
             self.networks.add(network);
@@ -303,9 +309,8 @@ impl Profile {
         tally.expected.auth += expected.auth;
         tally.expected.missing += expected.missing;
         tally.expected.server += expected.server;
-        #[allow(clippy::cast_precision_loss)]
-        let pace = 1.0 / (self.learned as f32).min(WINDOW);
-        #[allow(clippy::cast_precision_loss)]
+        let pace = pace(self.learned);
+        #[allow(clippy::cast_precision_loss, reason = "its logarithm is a feature")]
         let bytes = ln_1p(outcome.bytes as f32);
         tally.response += (bytes - tally.response) * pace;
         if let (Some(duration), Some(usual)) = (outcome.duration, usual) {
@@ -316,12 +321,11 @@ impl Profile {
 
     fn advance(&mut self, now: Timestamp) {
         let nanos = now.nanos_since(self.last);
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(clippy::cast_precision_loss, reason = "a share of the pause, not of the clock")]
         let dt = nanos as f32 * 1e-9;
         if self.requests > 0 {
             let gap = ln_1p(dt * 1e3);
-            #[allow(clippy::cast_precision_loss)]
-            let pace = 1.0 / (self.requests as f32).min(WINDOW);
+            let pace = pace(self.requests);
             self.gap_mean += (gap - self.gap_mean) * pace;
             self.gap_square += (gap * gap - self.gap_square) * pace;
         }
@@ -370,7 +374,10 @@ impl Profile {
     }
 
     /// Whether the request's id follows the one before on the same route; remembers the id.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a part of a hash is one; of an id see `last_id`"
+    )]
     fn walk(&mut self, facts: &Facts) -> bool {
         let Some(id) = facts.target.id else { return false };
         self.ids.add(crate::mix(id, 3) as u32);
