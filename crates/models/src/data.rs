@@ -88,15 +88,13 @@ impl TrainingSet {
                 let rows = self.groups.iter().zip(&self.labels);
                 rows.filter(move |(_, l)| **l == label).map(|(group, _)| *group)
             };
-            let nearest = |from_held: bool| {
-                let those = of_label().filter(|group| (unit(*group) < share) == from_held);
-                let edge = |group: &u32| (unit(*group) - share).abs();
-                those.min_by(|a, b| edge(a).total_cmp(&edge(b)))
-            };
-            match (nearest(true), nearest(false)) {
-                (None, Some(mover)) | (Some(mover), None) => {
-                    of_label().any(|group| group != mover).then_some(mover)
-                }
+            let by_unit = |a: &u32, b: &u32| unit(*a).total_cmp(&unit(*b));
+            let first = of_label().min_by(by_unit)?;
+            let last = of_label().max_by(by_unit)?;
+            match (unit(first) < share, unit(last) < share) {
+                _ if first == last => None,
+                (true, true) => Some(last),
+                (false, false) => Some(first),
                 _ => None,
             }
         });

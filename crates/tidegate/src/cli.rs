@@ -374,7 +374,7 @@ pub(crate) struct CheckConfigArgs {
 pub(crate) struct SimulateArgs {
     /// What happens: quiet, flash-crowd, office, outage, deploy, flood, botnet, scan, scrape,
     /// stuffing, enumeration, bruteforce, hoarding, carding, headless, slow-scrape, slow-stuffing,
-    /// keys, ramp, mixed, crowd-attack or insider.
+    /// keys, ramp, mixed, crowd-attack, insider or forms.
     #[arg(long, value_name = "NAME")]
     pub(crate) scenario: String,
     /// Draws the site, the visitors and the attackers.
