@@ -45,13 +45,7 @@ pub(crate) const HARMLESS_WORTH: f64 = 8.0;
 /// How many times over harmless rows count where margins become probabilities, on top of that. To
 /// weigh them so in boosting as well was tried and gave a worse forest: it learns the attacks from
 /// too little weight.
-const CALM: f64 = 2.4;
-
-/// A leaf holds at least so much for each row of the whole set, in hessian, and is pulled to 0 by a
-/// part of that. What a few hundred of millions of rows have in common is true of a few simulated
-/// sites; on traffic from elsewhere a forest that may not learn it finds more.
-const LEAF_SHARE: f64 = 4e-5;
-const LEAF_PULL: f32 = 0.1;
+const CALM: f64 = 3.0;
 
 /// How many times over a flash crowd counts, on top of its share: it is rare, it is most of the traffic
 /// while it lasts, and nothing harmless looks more like an attack.
@@ -259,15 +253,7 @@ fn balanced(families: &Families, without: Without<'_>) -> TrainingSet {
 /// # Errors
 /// When the plan gives no rows of one kind, or a parameter is out of range.
 pub fn trees(set: &TrainingSet, plan: &Plan) -> Result<AnyModel, ModelError> {
-    let asked = &plan.params;
-    let least = (set.len() as f64 * LEAF_SHARE) as f32;
-    let params = Params {
-        prior: CALM,
-        min_leaf_weight: asked.min_leaf_weight.max(least),
-        l2: asked.l2.max(least * LEAF_PULL),
-        ..asked.clone()
-    };
-    boost(set, &params).map(AnyModel::Trees)
+    boost(set, &Params { prior: CALM, ..plan.params.clone() }).map(AnyModel::Trees)
 }
 
 /// Trains the plain baseline on the same rows.

@@ -28,7 +28,7 @@ fn inference(criterion: &mut Criterion) {
     let wide: Vec<[f64; COUNT]> = probes.iter().map(|row| row.map(f64::from)).collect();
     let mut group = criterion.benchmark_group("one row");
     group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(400));
-    for (trees, depth, bins) in [(64, 5, 48), (192, 5, 48), (128, 6, 48), (96, 7, 48)] {
+    for (trees, depth, bins) in [(64, 5, 32), (64, 5, 48), (100, 5, 48), (100, 6, 48)] {
         let params = Params { trees, depth, bins, min_leaf_weight: 0.5, ..Params::default() };
         let booster = boost(&set, &params).expect("the rows are sound");
         let margins = compile(&booster).expect("boosted trees fit the layout");

@@ -1,7 +1,7 @@
 //! Training of boosted trees with the library forust, and their way into the compact layout.
 //!
-//! Training runs on one thread, and all that is drawn is drawn from the seed, so the same rows and
-//! parameters give the same bytes. Rows are put on the thresholds' [`grid`] first; scoring does not need that.
+//! Training runs on one thread and draws nothing at random, so the same rows and parameters give
+//! the same bytes. Rows are put on the thresholds' [`grid`] first; scoring does not need that.
 
 use crate::trees::{MAX_DEPTH, MAX_THRESHOLDS, MAX_TREES, Node, Tree, grid};
 use crate::{Calibration, Model, ModelError, TrainingSet, Trees};
@@ -29,29 +29,24 @@ pub struct Params {
     pub min_leaf_weight: f32,
     /// Into how many quantiles a feature is cut, 2 to 63.
     pub bins: u16,
-    /// The share of features, drawn anew for each tree, that it may split on, above 0 and up to 1:
-    /// what one feature says alone the forest then has to find in others too, which holds on
-    /// traffic unlike that trained on (Ho, "The random subspace method", IEEE TPAMI 20, 1998).
-    pub columns: f64,
     /// The share of groups held out of boosting, for calibration, between 0 and 1.
     pub held_out: f64,
     /// How many times over harmless rows count in calibration, above 0: boosting learns best from
     /// both kinds in comparable weight, and a probability holds where the mix is that of calibration.
     pub prior: f64,
-    /// Which groups are held out, and which features a tree may split on.
+    /// Which groups are held out.
     pub seed: u64,
 }
 
 impl Default for Params {
     fn default() -> Self {
         Self {
-            trees: 128,
-            depth: 6,
-            learning_rate: 0.18,
+            trees: 192,
+            depth: 5,
+            learning_rate: 0.15,
             l2: 1.0,
             min_leaf_weight: 10.0,
             bins: 48,
-            columns: 0.4,
             held_out: 0.25,
             prior: 1.0,
             seed: 0,
@@ -72,8 +67,6 @@ impl Params {
             "learning rate and least leaf weight must be finite and above 0".into()
         } else if !(self.l2.is_finite() && self.l2 >= 0.0) {
             format!("l2 is {}; give a finite number of at least 0", self.l2)
-        } else if !(self.columns * COUNT as f64 >= 1.0 && self.columns <= 1.0) {
-            format!("{} of the features for a tree; give a share of up to 1", self.columns)
         } else if !(self.held_out > 0.0 && self.held_out < 1.0) {
             format!("{} of the groups held out; hold out between 0 and 1", self.held_out)
         } else if !(self.prior.is_finite() && self.prior > 0.0) {
@@ -122,7 +115,6 @@ pub fn boost(set: &TrainingSet, params: &Params) -> Result<GradientBooster, Mode
         .set_l2(params.l2)
         .set_min_leaf_weight(params.min_leaf_weight)
         .set_nbins(params.bins)
-        .set_colsample_bytree(params.columns)
         .set_allow_missing_splits(false)
         .set_initialize_base_score(true)
         .set_seed(params.seed)
@@ -286,14 +278,12 @@ mod tests {
 
     #[test]
     fn parameters_out_of_range_are_named() {
-        let spoiled: [(Spoil, &str); 9] = [
+        let spoiled: [(Spoil, &str); 7] = [
             (|p| p.trees = 0, "0 trees"),
             (|p| p.depth = 9, "depth 9"),
             (|p| p.bins = 64, "64 bins"),
             (|p| p.learning_rate = f32::NAN, "learning rate"),
             (|p| p.l2 = -1.0, "l2 is -1"),
-            (|p| p.columns = 0.001, "0.001 of the features"),
-            (|p| p.columns = f64::NAN, "NaN of the features"),
             (|p| p.held_out = 1.0, "1 of the groups"),
             (|p| p.prior = 0.0, "prior is 0"),
         ];
