@@ -72,15 +72,14 @@ class Running(unittest.TestCase):
                 time.sleep(0.1)
         start = time.time() - 601
 
-        def send(at: float, client: str, path: str, agent: str, status: int, referer: str = "") -> None:
-            asked = {"client_ip": client, "path": path, "user_agent": agent, "referer": referer, "time": start + at}
+        def send(at: float, client: str, path: str, agent: str, status: int) -> None:
+            asked = {"client_ip": client, "path": path, "user_agent": agent, "time": start + at}
             ticket = cls.call("POST", "/v1/check", asked)["ticket"]
             cls.call("POST", "/v1/outcome", {"ticket": ticket, "status": status, "bytes": 400})
 
         for n in range(750):
             visitor = f"198.18.{n // 3 % 3}.{n // 3 % 200}"
-            came = "https://shop.example/" if n % 3 else "https://search.example/"
-            send(n * 0.8, visitor, ["/", "/slow", "/prices"][n % 3], READER, 404 if n % 30 == 2 else 200, came)
+            send(n * 0.8, visitor, ["/", "/slow", "/prices"][n % 3], READER, 404 if n % 30 == 2 else 200)
             if n >= 600:
                 for later, probe in ((0.1, ".git/config"), (0.4, "old/.env.bak")):
                     send(n * 0.8 + later, SCANNER, f"/{n}/{probe}", "curl/8.5", 404)

@@ -67,7 +67,10 @@ impl TrainingSet {
     }
 
     /// The weights when harmless rows count `prior` times over.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "a weight of rows has no need of more digits"
+    )]
     #[must_use]
     pub fn calm(&self, prior: f64) -> Vec<f32> {
         let rows = self.weights.iter().zip(&self.labels);
