@@ -1,5 +1,6 @@
 //! The feature vector of one moment: the profile, and the groups around it.
 
+use crate::agent::AgentKind;
 use crate::facts::Facts;
 use crate::groups::{CohortView, GroupView, SiteView};
 use crate::math::{ln_1p, log2};
@@ -25,6 +26,9 @@ pub struct Surroundings {
     /// The client's network.
     pub network: NetworkView,
 }
+
+/// From this share of the site's requests on that tell a user agent, its log or gateway tells them.
+const NAMED: f32 = 0.01;
 
 /// A ratio above its expectation, drawn to 0 while there is little evidence.
 fn excess(seen: f32, expected: f32, outcomes: f32) -> f32 {
@@ -91,7 +95,13 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::PAYLOAD] = shares.payload;
 
     x[i::REPUTATION] = f32::from(facts.reputation);
-    x[i::AGENT_KIND] = f32::from(profile.agent_kind() as u8);
+    // Where nobody's agent is told, its absence says nothing of who asks, and most of all not that a
+    // visitor who loads a page with all that belongs to it hides something.
+    let kind = match profile.agent_kind() {
+        AgentKind::None if site.named < NAMED => AgentKind::Library,
+        kind => kind,
+    };
+    x[i::AGENT_KIND] = f32::from(kind as u8);
     // On a site whose assets live elsewhere, pages without assets say nothing.
     let expects_assets = (site.assets * 3.0).min(1.0);
     x[i::BARE_PAGES] = ln_1p(f32::from(profile.bare_pages)) * expects_assets;

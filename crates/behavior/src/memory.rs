@@ -1,5 +1,6 @@
 //! Everything remembered beside the clients themselves: routes, groups and networks.
 
+use crate::agent::AgentKind;
 use crate::extract::Surroundings;
 use crate::facts::Facts;
 use crate::groups::{GroupView, Groups, Note, Ratios};
@@ -81,6 +82,7 @@ impl Memory {
             newcomer: profile.is_newcomer(facts.time),
             arrival: profile.requests() == 1,
             asset: facts.target.kind == Kind::Asset,
+            named: facts.agent_kind != AgentKind::None,
             surprise,
             weight: profile.voice(),
             pace: ln_1p(profile.counts[1]),
@@ -202,5 +204,27 @@ mod tests {
         let known = learn(5, 400);
         assert!(known.missing > 0.9 && known.error > 0.9, "{known:?}");
         assert!(known.auth < 0.01, "{known:?}");
+    }
+
+    #[test]
+    fn where_no_agents_are_told_nobody_hides_his() {
+        let kind_after = |agents: [&str; 2]| {
+            let memory = Memory::new(64);
+            let mut kind = f32::NAN;
+            for (n, user_agent) in (0u64..400).zip(agents.into_iter().cycle()) {
+                let time = Timestamp::from_secs(1_000_000 + n);
+                let request = Request { time, user_agent, ..Request::default() };
+                let facts = memory.facts(&request, crate::path::read(request.path), 0);
+                let mut profile = Profile::new(time);
+                let around = memory.surroundings(&facts, Key(n), Key(1));
+                let note = memory.observe(&mut profile, &facts, &around);
+                kind = crate::extract::extract(&profile, &facts, &around)
+                    [crate::schema::index::AGENT_KIND];
+                memory.note(time, note);
+            }
+            kind
+        };
+        assert_eq!(kind_after(["", ""]), f32::from(AgentKind::Library as u8));
+        assert_eq!(kind_after(["curl/8.5", ""]), f32::from(AgentKind::None as u8));
     }
 }

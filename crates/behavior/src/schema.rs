@@ -78,7 +78,7 @@ schema! {
     37 RESPONSE "response" "mean of ln(1 + response bytes)" "size of what is fetched";
     38 LATENCY_EXCESS "latency_excess" "mean of ln(duration / the route's own), 0 when unknown" "how much longer than usual requests take";
     39 REPUTATION "reputation" "0 unknown, 1 listed as hosting or proxy, 2 listed as hostile, −1 listed as good" "what lists say of the address";
-    40 AGENT_KIND "agent_kind" "0 none, 1 browser, 2 app or HTTP library, 3 declared robot" "kind of user agent";
+    40 AGENT_KIND "agent_kind" "0 none, 1 browser, 2 app or HTTP library (and everybody where no agents are told), 3 declared robot" "kind of user agent";
     41 BARE_PAGES "bare_pages" "pages fetched without any asset by something that claims to be a browser, ln(1 + n)" "pages of a browser without assets";
     42 CREDENTIALED "credentialed" "1 when a credential names the client, else 0" "whether it sends a credential";
     43 NETWORK_CLIENTS "network_clients" "ln(1 + distinct clients of the same network over 10 minutes)" "active clients in the same network";

@@ -178,7 +178,11 @@ impl Standing {
         let Evidence { score, idle_seconds, trust, suspicion } = evidence;
         let forgive = policy.forgive.as_secs_f32().max(1.0);
         if idle_seconds > 0.0 {
-            self.risk *= (-idle_seconds / forgive).exp2();
+            // Time heals a mistake, and not what goes on: one who scans at a request a minute would else
+            // be forgiven between any two of them. Where the score leaves doubt, it heals all the same.
+            let healed = self.risk * (-idle_seconds / forgive).exp2();
+            let certain = score >= policy.bands.block;
+            self.risk = if certain { healed.max(self.risk.min(score)) } else { healed };
         }
         let pace = if score > self.risk { self.rise(idle_seconds, trust, suspicion) } else { FALL };
         self.risk += (score - self.risk) * pace;
@@ -425,6 +429,26 @@ mod tests {
         standing.quota(&policy, &Ladder::new(&policy.tiers), 1.0);
         assert_eq!(standing.action, Action::Allow);
         assert!(!standing.probation);
+    }
+
+    #[test]
+    fn who_goes_on_slowly_is_not_forgiven_in_between() {
+        let policy = Adaptive::default();
+        let after = |score: f32, gap: u16, requests: u64| {
+            let mut standing = Standing::default();
+            for i in 0..requests {
+                let now = Timestamp::from_secs(1000 + i * u64::from(gap));
+                standing.update(of(score, f32::from(gap), 1.0), Key(7), now, &policy);
+            }
+            standing
+        };
+        for gap in [1, 20, 60, 240] {
+            assert_eq!(after(0.95, gap, 1).action, Action::Allow, "every {gap} s");
+            assert_eq!(after(0.95, gap, 10).action, Action::Block, "every {gap} s");
+        }
+        // Where there is doubt, pauses heal: the same is throttled when quick, and not when slow.
+        assert_eq!(after(0.6, 1, 10).action, Action::Throttle);
+        assert_eq!(after(0.6, 240, 10).action, Action::Allow);
     }
 
     #[test]

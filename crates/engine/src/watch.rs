@@ -423,6 +423,7 @@ mod tests {
             newcomer: false,
             arrival: false,
             asset: false,
+            named: true,
             surprise: (0.0, 0.0),
             weight: 1.0,
             pace: 1.0,

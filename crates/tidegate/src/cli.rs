@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tidegate_lab::simulate::Scenario;
 use tidegate_lab::train::Plan;
 use tidegate_models::train::Params;
 
@@ -370,12 +371,16 @@ pub(crate) struct CheckConfigArgs {
     pub(crate) files: Vec<PathBuf>,
 }
 
+/// The help of `simulate --scenario`: it names every scenario there is.
+fn scenarios() -> String {
+    let names: Vec<_> = Scenario::names().collect();
+    let (last, others) = names.split_last().unwrap_or((&"", &[]));
+    format!("What happens: {} or {last}", others.join(", "))
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    /// What happens: quiet, flash-crowd, office, outage, deploy, flood, botnet, scan, scrape,
-    /// stuffing, enumeration, bruteforce, hoarding, carding, headless, slow-scrape, slow-stuffing,
-    /// keys, ramp, mixed, crowd-attack, insider or forms.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = scenarios())]
     pub(crate) scenario: String,
     /// Draws the site, the visitors and the attackers.
     #[arg(long, default_value_t = 1)]

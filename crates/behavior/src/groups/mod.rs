@@ -63,6 +63,8 @@ pub enum Note {
         arrival: bool,
         /// Whether it asked for an asset.
         asset: bool,
+        /// Whether it told a user agent.
+        named: bool,
         /// Bits of surprise of the route, and of the step from the route before.
         surprise: (f32, f32),
         /// What this client's requests still say about everybody, 0..1: see
@@ -124,6 +126,8 @@ pub struct Groups {
     /// The weight of the site's requests for assets.
     fetched: Counts,
     assets: AtomicF32,
+    /// The share of requests that tell a user agent.
+    named: AtomicF32,
     surprise: [AtomicF32; 2],
     pace: AtomicF32,
     leaving: Box<[AtomicF32]>,
@@ -149,6 +153,7 @@ impl Default for Groups {
             loads: (0..MAX_AGENTS).map(|_| Cohort::default()).collect(),
             fetched: Counts::default(),
             assets: AtomicF32::default(),
+            named: AtomicF32::default(),
             surprise: [AtomicF32::default(), AtomicF32::default()],
             pace: AtomicF32::default(),
             leaving: (0..MAX_ROUTES).map(|_| AtomicF32::default()).collect(),
@@ -184,6 +189,8 @@ pub struct SiteView {
     pub span: Spans,
     /// Share of requests for assets, 0..1.
     pub assets: f32,
+    /// Share of requests that tell a user agent, 0..1.
+    pub named: f32,
     /// Weight of requests for assets, decayed over a minute, ten minutes and an hour.
     pub fetched: [f32; 3],
     /// Mean bits of surprise of a route (the entropy of the mix), and of a step between two.
@@ -229,6 +236,7 @@ impl Groups {
                 hour: span(age, HOUR),
             },
             assets: self.assets.get(),
+            named: self.named.get(),
             surprise: (self.surprise[0].get(), self.surprise[1].get()),
             pace: self.pace.get(),
         }
@@ -375,6 +383,7 @@ impl Groups {
                 newcomer,
                 arrival,
                 asset,
+                named,
                 surprise,
                 weight,
                 pace,
@@ -407,6 +416,7 @@ impl Groups {
                 let step = weight / seen.clamp(1.0, 4096.0);
                 let towards = |mean: &AtomicF32, x: f32| mean.add((x - mean.get()) * step);
                 towards(&self.assets, mark);
+                towards(&self.named, f32::from(u8::from(named)));
                 towards(&self.surprise[0], surprise.0);
                 towards(&self.pace, pace);
                 if previous != 0 {

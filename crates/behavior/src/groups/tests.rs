@@ -10,6 +10,7 @@ fn request(route: RouteId, previous: RouteId, agent: u64) -> Note {
         newcomer: false,
         arrival: false,
         asset: false,
+        named: true,
         surprise: (1.0, 1.0),
         weight: 1.0,
         pace: 0.0,

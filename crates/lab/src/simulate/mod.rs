@@ -24,6 +24,7 @@ mod carding;
 mod churner;
 mod crawler;
 mod crowd;
+mod desks;
 mod developer;
 pub mod dice;
 mod enumeration;
