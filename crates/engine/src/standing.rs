@@ -179,10 +179,11 @@ impl Standing {
         let forgive = policy.forgive.as_secs_f32().max(1.0);
         if idle_seconds > 0.0 {
             // Time heals a mistake, and not what goes on: one who scans at a request a minute would else
-            // be forgiven between any two of them. Where the score leaves doubt, it heals all the same.
-            let healed = self.risk * (-idle_seconds / forgive).exp2();
+            // be forgiven between any two of them. So a pause heals only from `forgive` on where the next
+            // request alone is worth a block, and at once where its score leaves doubt.
             let certain = score >= policy.bands.block;
-            self.risk = if certain { healed.max(self.risk.min(score)) } else { healed };
+            let heals = if certain { (idle_seconds - forgive).max(0.0) } else { idle_seconds };
+            self.risk *= (-heals / forgive).exp2();
         }
         let pace = if score > self.risk { self.rise(idle_seconds, trust, suspicion) } else { FALL };
         self.risk += (score - self.risk) * pace;
@@ -442,13 +443,14 @@ mod tests {
             }
             standing
         };
-        for gap in [1, 20, 60, 240] {
+        for gap in [1, 20, 60, 120] {
             assert_eq!(after(0.95, gap, 1).action, Action::Allow, "every {gap} s");
             assert_eq!(after(0.95, gap, 10).action, Action::Block, "every {gap} s");
         }
-        // Where there is doubt, pauses heal: the same is throttled when quick, and not when slow.
+        // Long pauses heal, and where there is doubt shorter ones do as well.
+        assert_eq!(after(0.95, 1200, 10).action, Action::Allow);
         assert_eq!(after(0.6, 1, 10).action, Action::Throttle);
-        assert_eq!(after(0.6, 240, 10).action, Action::Allow);
+        assert_eq!(after(0.6, 120, 10).action, Action::Allow);
     }
 
     #[test]
