@@ -56,7 +56,7 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     let variance = profile.gap_square - profile.gap_mean * profile.gap_mean;
     x[i::GAP_DEVIATION] = variance.max(0.0).sqrt();
     x[i::AGE] = ln_1p(facts.time.since(profile.first_seen()).as_secs_f32());
-    #[allow(clippy::cast_precision_loss)]
+    #[allow(clippy::cast_precision_loss, reason = "a logarithm of a count needs no more digits")]
     {
         x[i::REQUESTS] = ln_1p(profile.requests() as f32);
         x[i::OUTCOMES] = ln_1p(profile.outcomes() as f32);

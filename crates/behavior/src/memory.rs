@@ -86,7 +86,10 @@ impl Memory {
             surprise,
             weight: profile.voice(),
             pace: ln_1p(profile.counts[1]),
-            #[allow(clippy::cast_precision_loss)]
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "a logarithm of a count needs no more digits"
+            )]
             depth: ln_1p(profile.requests() as f32),
             judged: None,
         }

@@ -95,7 +95,7 @@ fn seconds(now: Timestamp) -> u32 {
 /// A number in −1..1 that only the holder of the secret can tell.
 fn jitter(client: Key, now: Timestamp) -> f32 {
     let hash = client.with(now.as_secs() / EPOCH).0;
-    #[allow(clippy::cast_precision_loss)]
+    #[allow(clippy::cast_precision_loss, reason = "24 bits are what a float holds")]
     let unit = (hash >> 40) as f32 / (1u64 << 24) as f32;
     unit * 2.0 - 1.0
 }
@@ -122,9 +122,13 @@ impl Ladder {
             Quota::new(cells.get(), period, burst.get()).unwrap_or(tiers.new)
         };
         let between = |from: f64, to: f64, step: usize| {
-            #[allow(clippy::cast_precision_loss)]
+            #[allow(clippy::cast_precision_loss, reason = "rungs are few")]
             let share = step as f64 / (RUNGS - 1) as f64;
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "clamped to what fits"
+            )]
             let cells =
                 (from * (to / from).powf(share)).round().clamp(1.0, f64::from(u32::MAX)) as u32;
             NonZeroU32::new(cells).unwrap_or(NonZeroU32::MIN)
@@ -159,7 +163,8 @@ impl Ladder {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            clippy::cast_precision_loss
+            clippy::cast_precision_loss,
+            reason = "clamped to the rungs, which are few"
         )]
         let step = (share.clamp(0.0, 1.0) * (RUNGS - 1) as f32) as usize;
         &self.rungs[step.min(RUNGS - 1)]
@@ -272,7 +277,10 @@ impl Standing {
                 Some(if self.probation { &ladder.risky } else { &ladder.throttled })
             }
             Action::Allow | Action::Raise => {
-                #[allow(clippy::cast_precision_loss)]
+                #[allow(
+                    clippy::cast_precision_loss,
+                    reason = "only whether it is reached counts, not to the last request"
+                )]
                 let proven = (self.good / policy.proven_after.max(1) as f32).min(1.0);
                 let calm = (1.0 - self.risk / policy.bands.throttle.max(1e-3)).clamp(0.0, 1.0);
                 let share = proven.min(trust) * calm;

@@ -3,7 +3,6 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use tidegate_lab::simulate::Scenario;
 use tidegate_lab::train::Plan;
 use tidegate_models::train::Params;
 
@@ -371,16 +370,9 @@ pub(crate) struct CheckConfigArgs {
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// The help of `simulate --scenario`: it names every scenario there is.
-fn scenarios() -> String {
-    let names: Vec<_> = Scenario::names().collect();
-    let (last, others) = names.split_last().unwrap_or((&"", &[]));
-    format!("What happens: {} or {last}", others.join(", "))
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct SimulateArgs {
-    #[arg(long, value_name = "NAME", help = scenarios())]
+    #[arg(long, value_name = "NAME", help = crate::evaluate::scenarios())]
     pub(crate) scenario: String,
     /// Draws the site, the visitors and the attackers.
     #[arg(long, default_value_t = 1)]

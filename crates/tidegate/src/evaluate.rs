@@ -70,6 +70,13 @@ fn gate(report: &Report) -> miette::Result<()> {
     Ok(())
 }
 
+/// The help of `simulate --scenario`: it names every scenario there is.
+pub(crate) fn scenarios() -> String {
+    let names: Vec<_> = Scenario::names().collect();
+    let (last, others) = names.split_last().unwrap_or((&"", &[]));
+    format!("What happens: {} or {last}", others.join(", "))
+}
+
 /// The scenario of this name.
 pub(crate) fn scenario(name: &str) -> miette::Result<Scenario> {
     Scenario::parse(name).ok_or_else(|| {

@@ -452,8 +452,8 @@ fn span(age: f32, tau: f32) -> f32 {
     tau * (1.0 - decay(age, tau)).max(1.0 / tau)
 }
 
-/// The place of a pair among `places`; any part of the hash will do.
-#[allow(clippy::cast_possible_truncation)]
+/// The place of a pair among `places`.
+#[allow(clippy::cast_possible_truncation, reason = "any part of the hash will do")]
 fn slot_of(first: u64, second: u64, places: usize) -> usize {
     crate::mix(first, second) as usize % places
 }
@@ -466,7 +466,7 @@ fn cohort_slot(fingerprint: u64, route: RouteId) -> usize {
     slot_of(fingerprint, u64::from(route), COHORTS)
 }
 
-#[allow(clippy::cast_possible_truncation)]
+#[allow(clippy::cast_possible_truncation, reason = "any part of the hash will do")]
 fn agent_place(fingerprint: u64) -> (usize, u32) {
     let set = fingerprint as usize % (MAX_AGENTS / AGENT_WAYS) * AGENT_WAYS;
     (set, ((fingerprint >> 32) as u32).max(1))

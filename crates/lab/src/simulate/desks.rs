@@ -49,10 +49,15 @@ pub struct Form {
     pub(super) payload: usize,
 }
 
+/// Whether programs are meant to write here: on sites of data always, on mixed ones by chance.
+fn for_programs(dice: &mut Dice, style: Style, share: f64) -> bool {
+    style == Style::Api || (style == Style::Mixed && dice.chance(share))
+}
+
 impl Form {
     /// Draws one for a site of this style.
     pub(super) fn draw(dice: &mut Dice, style: Style, customs: &Customs) -> Self {
-        let api = style == Style::Api || (style == Style::Mixed && dice.chance(0.5));
+        let api = for_programs(dice, style, 0.5);
         let name = dice.pick(&[
             "signup",
             "register",
@@ -93,7 +98,7 @@ impl Form {
 impl Shop {
     /// Draws one for a site of this style.
     pub(super) fn draw(dice: &mut Dice, style: Style, customs: &Customs) -> Self {
-        let api = style == Style::Api || (style == Style::Mixed && dice.chance(0.5));
+        let api = for_programs(dice, style, 0.5);
         let (basket, payment) = if api {
             let root = customs.api_root();
             let basket =
@@ -135,7 +140,7 @@ impl Login {
 
     /// Draws one for a site of this style.
     pub(super) fn draw(dice: &mut Dice, style: Style, customs: &Customs) -> Self {
-        let api = style == Style::Api || (style == Style::Mixed && dice.chance(0.4));
+        let api = for_programs(dice, style, 0.4);
         let path = if api {
             let name = dice.pick(&[
                 "auth/token",
