@@ -57,10 +57,8 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::GAP_DEVIATION] = variance.max(0.0).sqrt();
     x[i::AGE] = ln_1p(facts.time.since(profile.first_seen()).as_secs_f32());
     #[allow(clippy::cast_precision_loss, reason = "a logarithm of a count needs no more digits")]
-    {
-        x[i::REQUESTS] = ln_1p(profile.requests() as f32);
-        x[i::OUTCOMES] = ln_1p(profile.outcomes() as f32);
-    }
+    let requests = profile.requests() as f32;
+    x[i::REQUESTS] = ln_1p(requests);
 
     let tally = &profile.tally;
     x[i::ERROR_EXCESS] = excess(tally.error, tally.expected.error, tally.outcomes);
@@ -89,6 +87,7 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::ODD_METHOD_SHARE] = shares.odd_method;
     x[i::REFERER_SHARE] = shares.referer;
     x[i::REFERER_CHAIN] = shares.chain;
+    x[i::SITE_REFERERS] = site.referred;
     x[i::ID_SHARE] = shares.id;
     x[i::ID_WALKING] = shares.walking;
     x[i::ODD_PATH_SHARE] = shares.odd_path;

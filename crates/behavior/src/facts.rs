@@ -19,6 +19,8 @@ pub struct Facts {
     pub target: Target,
     /// Its route.
     pub route: Route,
+    /// Whether only an attacker asks for it: an attack, or what this site does not have.
+    pub probe: bool,
     /// The fingerprint of what sent it.
     pub fingerprint: u64,
     /// What its user agent claims to be.
@@ -50,11 +52,21 @@ fn network(addr: IpAddr) -> u32 {
 impl Facts {
     /// Works out the facts of a request whose target was read.
     #[must_use]
-    pub fn of(request: &Request<'_>, target: Target, routes: &RouteTable, reputation: i8) -> Self {
+    pub fn of(
+        request: &Request<'_>,
+        mut target: Target,
+        routes: &RouteTable,
+        reputation: i8,
+    ) -> Self {
+        let route = routes.find(request.method, &target);
+        // What the site has by that name, or is made with, is no probe.
+        let probe = routes.is_probe(&target, &route);
+        target.odd |= probe;
         Self {
             time: request.time,
             method: request.method,
-            route: routes.find(request.method, &target),
+            route,
+            probe: probe || target.attack,
             target,
             fingerprint: fingerprint(request),
             agent_kind: AgentKind::of(request.user_agent),
@@ -66,6 +78,13 @@ impl Facts {
             payload: request.payload,
             reputation,
         }
+    }
+
+    /// Whether the outcome can teach what the site has: a route, or that a path is no probe.
+    #[must_use]
+    pub const fn teaches(&self) -> bool {
+        let probes = self.target.sought || self.target.technology.is_some();
+        !self.route.settled || (probes && !self.route.served)
     }
 
     /// Whether the method is one that pages and programs rarely use.

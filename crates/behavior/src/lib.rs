@@ -11,6 +11,7 @@ mod math;
 pub mod memory;
 pub mod network;
 pub mod path;
+mod probes;
 pub mod profile;
 pub mod record;
 pub mod routes;

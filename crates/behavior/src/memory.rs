@@ -83,6 +83,7 @@ impl Memory {
             arrival: profile.requests() == 1,
             asset: facts.target.kind == Kind::Asset,
             named: facts.agent_kind != AgentKind::None,
+            referred: facts.referer.is_some(),
             surprise,
             weight: profile.voice(),
             pace: ln_1p(profile.counts[1]),
@@ -147,6 +148,9 @@ impl Memory {
         weight: f32,
         now: Timestamp,
     ) {
+        if is_content(outcome.status) {
+            self.routes.answer();
+        }
         self.networks
             .with(trace.network, now, |entry| entry.learn(outcome.answer(), expected, now));
         let latency = outcome.duration.map(|duration| ln_1p(duration.as_secs_f32() * 1e3));
@@ -166,7 +170,17 @@ impl Memory {
     pub fn learn_route(&self, method: Method, path: &str, status: u16) {
         let target = crate::path::read(path);
         self.routes.learn(method, &target, path, (200..400).contains(&status));
+        // OPTIONS is answered for whatever is asked for, and what is not there can't be deleted.
+        if is_content(status) && matches!(method, Method::Get | Method::Head | Method::Post) {
+            self.routes.serve(&target);
+        }
     }
+}
+
+/// Whether an answer shows that what was asked for is there. A redirect may lead whoever asks for
+/// anything to the log-in.
+const fn is_content(status: u16) -> bool {
+    matches!(status, 200..=299 | 304)
 }
 
 /// What a site gives everybody, as far as it is known: where nothing but a scanner has been yet, what
@@ -207,6 +221,56 @@ mod tests {
         let known = learn(5, 400);
         assert!(known.missing > 0.9 && known.error > 0.9, "{known:?}");
         assert!(known.auth < 0.01, "{known:?}");
+    }
+
+    #[test]
+    fn what_the_site_has_is_no_probe() {
+        let memory = Memory::new(64);
+        let odd = |path: &str| {
+            let request = Request { path, ..Request::default() };
+            memory.facts(&request, crate::path::read(path), 0).target.odd
+        };
+        let now = Timestamp::from_secs(1_000_000);
+        let trace = Trace { network: Key(1), route: 0, fingerprint: 2 };
+        let answer = |status| {
+            let outcome = Outcome { status, bytes: 0, duration: None };
+            memory.learn(&trace, &outcome, Ratios::default(), 1.0, now);
+        };
+        // Who is told of no outcomes, or of failures alone, knows nothing of what the site has.
+        (0..50).for_each(|_| answer(503));
+        assert!(odd("/.env") && !odd("/index.php") && !odd("/wp-admin/"));
+        (0..20).for_each(|_| answer(200));
+        assert!(odd("/index.php") && odd("/wp-admin/") && odd("/.env") && !odd("/shop"));
+        // A redirect shows nothing, nor do answers to whatever is asked for.
+        memory.learn_route(Method::Get, "/wp-admin/", 302);
+        (0..9).for_each(|_| memory.learn_route(Method::Options, "/index.php", 204));
+        assert!(odd("/wp-admin/") && odd("/index.php"));
+        memory.learn_route(Method::Get, "/wp-admin/", 200);
+        memory.learn_route(Method::Get, "/index.php", 200);
+        assert!(!odd("/wp-admin/") && !odd("/index.php?page=2") && odd("/cart.php"));
+        memory.learn_route(Method::Get, "/cart.php", 200);
+        memory.learn_route(Method::Post, "/pay.php", 304);
+        assert!(!odd("/never.php") && odd("/wp-config/") && odd("/index.jsp") && odd("/.env"));
+    }
+
+    #[test]
+    fn slugs_in_a_full_place_are_no_probes() {
+        let memory = Memory::new(64);
+        let now = Timestamp::from_secs(1_000_000);
+        let trace = Trace { network: Key(1), route: 0, fingerprint: 2 };
+        for n in 0..200u8 {
+            let path = format!(
+                "/tags/tag{}",
+                char::from(b'a' + n % 26).to_string().repeat(1 + usize::from(n) / 26)
+            );
+            memory.learn_route(Method::Get, &path, 200);
+            let outcome = Outcome { status: 200, bytes: 0, duration: None };
+            memory.learn(&trace, &outcome, Ratios::default(), 1.0, now);
+        }
+        for path in ["/tags/telescope", "/tags/jenkins", "/tags/shell", "/tags/etc"] {
+            let request = Request { path, ..Request::default() };
+            assert!(!memory.facts(&request, crate::path::read(path), 0).target.odd, "{path}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One pass over a request target: segments and ids, asset or page or API, and marks of a probe.
 
 use crate::marks::Marks;
+use crate::probes::{is_sought, technology};
 use memchr::{memchr, memmem};
 
 /// What kind of thing a path asks for; what the three cost may differ.
@@ -51,8 +52,16 @@ pub struct Target {
     pub id: Option<u64>,
     /// Whether the id is a number, so that "the next one" means something.
     pub numeric_id: bool,
-    /// Whether it looks like a probe: traversal, dot files, injection, foreign technology.
+    /// Whether it looks like a probe on any site: traversal, dot files, leftovers, injection.
     pub odd: bool,
+    /// Whether it attacks: leaves the folder, injects, has the server fetch or run something. Part of `odd`,
+    /// without what a clumsy visitor or a broken page may write as well.
+    pub attack: bool,
+    /// Whether it names software that is broken into, or what is hidden; a probe where the site does not
+    /// have it.
+    pub sought: bool,
+    /// The technology that its ending stands for; a probe where the site does not use it.
+    pub technology: Option<u8>,
 }
 
 const ASSETS: [&[u8]; 28] = [
@@ -86,14 +95,14 @@ const ASSETS: [&[u8]; 28] = [
     b"webmanifest",
 ];
 
-/// Endings that give away a search for leftovers and other people's software. A site that really
+/// Endings that give away a search for leftovers. A site that really
 /// serves them loses nothing: the mark is one weak feature among many, and a share at that.
-const ODD_ENDINGS: [&[u8]; 16] = [
-    b"bak", b"sql", b"old", b"swp", b"env", b"ini", b"cfg", b"conf", b"config", b"log", b"cgi",
-    b"asp", b"jsp", b"pem", b"key", b"save",
+const ODD_ENDINGS: [&[u8]; 14] = [
+    b"bak", b"sql", b"old", b"swp", b"env", b"ini", b"cfg", b"conf", b"config", b"log", b"pem",
+    b"key", b"save", b"orig",
 ];
 
-const ODD_PARTS: [&[u8]; 14] = [
+const ODD_PARTS: [&[u8]; 21] = [
     b"../",
     b"..%",
     b"%2e%2e",
@@ -108,11 +117,42 @@ const ODD_PARTS: [&[u8]; 14] = [
     b"%27",
     b"'",
     b"cmd=",
+    b"{{",
+    b"%7b%7b",
+    b"php://",
+    b"169.254.",
+    b"jndi:",
+    b"alert(",
+    b"sleep(",
 ];
 
-/// A part of each of them, such as few other paths have.
-static ODD_MARKS: Marks =
-    Marks::new(&[(b"", b"%<'$"), (b".", b"."), (b"t", b"c+"), (b"n", b"i"), (b"m", b"d")]);
+/// Those of them that nobody writes by mistake, some with more of what goes with them.
+const ATTACKS: [&[u8]; 12] = [
+    b"../",
+    b"..%2f",
+    b"%2e%2e",
+    b"/etc/passwd",
+    b"union+",
+    b"union%20",
+    b"%3cscript",
+    b"<script",
+    b"php://",
+    b"169.254.169.254",
+    b"jndi:",
+    b"alert(",
+];
+
+/// A part of each of them, such as few other paths have; all eight sets are in use.
+static ODD_MARKS: Marks = Marks::new(&[
+    (b"", b"%<'$({"),
+    (b".", b"."),
+    (b"t", b"c+"),
+    (b"n", b"i"),
+    (b"m", b"d"),
+    (b":", b"/"),
+    (b"4", b"."),
+    (b"i", b":"),
+]);
 
 /// Reads the path (and query) of a request target; anything at all is accepted.
 #[must_use]
@@ -129,7 +169,9 @@ pub fn read(target: &str) -> Target {
         last = part;
         out.depth = out.depth.saturating_add(1);
         api |= is_api_word(part);
-        out.odd |= part[0] == b'.' && part != b".well-known";
+        let hidden = part[0] == b'.' && part != b".well-known";
+        out.odd |= hidden;
+        out.sought |= hidden || is_sought(part);
         if usize::from(out.len) < MAX_SEGMENTS {
             let segment = read_segment(part);
             match segment {
@@ -155,12 +197,19 @@ pub fn read(target: &str) -> Target {
         (false, false) if ending.eq_ignore_ascii_case(b"json") => Kind::Api,
         (false, false) => Kind::Page,
     };
-    if !asset {
+    if asset {
+        // Pictures of a plugin are where the plugin is.
+        out.sought = false;
+    } else {
+        out.technology = technology(ending);
         out.odd |=
             !ending.is_empty() && ODD_ENDINGS.iter().any(|odd| odd.eq_ignore_ascii_case(ending));
         out.odd |= last.last() == Some(&b'~');
         out.odd |= bytes.first() != Some(&b'/') && !bytes.starts_with(b"http");
-        out.odd |= ODD_MARKS.any(bytes) && ODD_PARTS.iter().any(|odd| contains(bytes, odd));
+        if ODD_MARKS.any(bytes) {
+            out.odd |= ODD_PARTS.iter().any(|odd| contains(bytes, odd));
+            out.attack = ATTACKS.iter().any(|attack| contains(bytes, attack));
+        }
     }
     out
 }
@@ -307,17 +356,46 @@ mod tests {
         for odd in ODD_PARTS {
             assert!(ODD_MARKS.any(odd), "{odd:?}");
         }
+        for attack in ATTACKS {
+            assert!(ODD_PARTS.iter().any(|odd| contains(attack, odd)), "{attack:?}");
+        }
     }
 
     #[test]
     fn probes_are_odd_and_pages_are_not() {
-        for path in ["/.env", "/a/../../etc/passwd", "/x?id=1%27+or", "/backup.sql", "/?a=${jndi}"]
-        {
+        for path in [
+            "/.env",
+            "/a/../../etc/passwd",
+            "/x?id=1%27+or",
+            "/backup.sql",
+            "/?a=${jndi}",
+            "/?name={{7*7}}",
+            "/?page=php://input",
+            "/?url=http://169.254.169.254/",
+        ] {
             assert!(read(path).odd, "{path}");
         }
         for path in ["/", "/.well-known/security.txt", "/search?q=red+shoes", "/a.b/c.js"] {
             assert!(!read(path).odd, "{path}");
         }
+    }
+
+    #[test]
+    fn what_a_visitor_may_write_is_no_attack() {
+        for path in ["/x?id=1+UNION+SELECT+2", "/?q=%3Cscript%3E", "/a/../../etc/passwd"] {
+            assert!(read(path).attack, "{path}");
+        }
+        for path in ["/search?q=O%27Brien", "/credit-union/rates", "/{{item.url}}", "/?q=a<b"] {
+            assert!(!read(path).attack, "{path}");
+        }
+    }
+
+    #[test]
+    fn software_and_technologies_are_named() {
+        assert!(read("/blog/wp-login.php").sought && read("/Autodiscover/").sought);
+        assert!(!read("/wp-content/themes/x/style.css").sought);
+        assert!(read("/index.php?id=1").technology.is_some());
+        assert_eq!(read("/items/7").technology, None);
     }
 
     #[test]

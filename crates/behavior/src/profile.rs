@@ -61,13 +61,24 @@ fn pace(seen: u32) -> f32 {
     1.0 / (seen as f32).min(WINDOW)
 }
 
+/// What speaks for itself, whatever is usual on a site: what a client is held against, its own attack can
+/// set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evident {
+    /// Log-ins or ever new paths are tried, and all are refused or not there.
+    InVain,
+    /// What is asked for only attackers ask for.
+    Probing,
+}
+
 /// The profile of one client.
 #[derive(Clone, Debug)]
 pub struct Profile {
     last: Timestamp,
     first_seconds: u32,
     requests: u32,
-    learned: u32,
+    /// Probes, decayed over ten minutes.
+    probes: f32,
     pub(crate) counts: [f32; 3],
     pub(crate) pages: f32,
     pub(crate) gap_mean: f32,
@@ -88,6 +99,8 @@ pub struct Profile {
     last_route: RouteId,
     entry_route: RouteId,
     pub(crate) bare_pages: u16,
+    /// Outcomes learned, as far as means still move by them.
+    learned: u8,
     agent_kind: AgentKind,
     credentialed: bool,
 }
@@ -102,7 +115,7 @@ impl Profile {
             last: now,
             first_seconds: u32::try_from(now.as_secs()).unwrap_or(u32::MAX),
             requests: 0,
-            learned: 0,
+            probes: 0.0,
             counts: [0.0; 3],
             pages: 0.0,
             gap_mean: 0.0,
@@ -121,6 +134,7 @@ impl Profile {
             last_route: 0,
             entry_route: 0,
             bare_pages: 0,
+            learned: 0,
             agent_kind: AgentKind::None,
             credentialed: false,
         }
@@ -150,18 +164,30 @@ impl Profile {
         self.requests
     }
 
-    /// Outcomes learned, saturating.
+    /// What the client does that speaks for itself, if anything.
     #[must_use]
-    pub const fn outcomes(&self) -> u32 {
-        self.learned
+    pub fn evident(&self) -> Option<Evident> {
+        if self.is_probing() {
+            Some(Evident::Probing)
+        } else {
+            self.in_vain().then_some(Evident::InVain)
+        }
+    }
+
+    /// Whether much of what the client asks for is what only attackers ask for: five times lately, for
+    /// one may be an old link, and three in ten, for behind a shared address others go on. Whether it is
+    /// there does not matter: many sites send whoever asks for anything to the log-in.
+    fn is_probing(&self) -> bool {
+        const PROBES: f32 = 5.0;
+        const SHARE: f32 = 0.3;
+        self.probes >= PROBES && self.probes >= self.counts[2] * SHARE
     }
 
     /// Whether the client tries things out and finds nothing: log-ins of which none is taken, or ever
     /// new paths of which most are not there and the others closed, twenty lately and as good as
     /// nothing else. It is held against no standard, for who is alone on a site, or on its log-in,
     /// sets the standard.
-    #[must_use]
-    pub fn in_vain(&self) -> bool {
+    fn in_vain(&self) -> bool {
         const ANSWERS: f32 = 20.0;
         const MOST: f32 = 0.95;
         const NEW: f32 = 0.8;
@@ -263,6 +289,7 @@ impl Profile {
         towards(&mut shares.id, flag(facts.target.id.is_some()));
         towards(&mut shares.walking, flag(walks));
         towards(&mut shares.odd_path, flag(facts.target.odd));
+        self.probes += flag(facts.probe);
         towards(&mut shares.surprise, surprise.0);
         towards(&mut shares.step, surprise.1);
         #[allow(clippy::cast_precision_loss, reason = "its logarithm is a feature")]
@@ -309,7 +336,7 @@ impl Profile {
         tally.expected.auth += expected.auth;
         tally.expected.missing += expected.missing;
         tally.expected.server += expected.server;
-        let pace = pace(self.learned);
+        let pace = pace(self.learned.into());
         #[allow(clippy::cast_precision_loss, reason = "its logarithm is a feature")]
         let bytes = ln_1p(outcome.bytes as f32);
         tally.response += (bytes - tally.response) * pace;
@@ -337,6 +364,7 @@ impl Profile {
             *count *= kept;
         }
         self.pages *= kept[1];
+        self.probes *= kept[2];
         let tally = &mut self.tally;
         for count in [
             &mut tally.outcomes,

@@ -8,9 +8,10 @@
 //! Look-ups take no lock: nodes are written once, under a mutex, and never removed.
 
 use crate::path::{Segment, Target};
+use crate::probes::TECHNOLOGIES;
 use crate::record::Method;
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// Most routes that are told apart; those beyond share route 0.
 pub const MAX_ROUTES: usize = 2048;
@@ -33,6 +34,8 @@ struct Node {
     children: AtomicU32,
     /// The route that ends here, plus one; 0 while none does.
     route: AtomicU16,
+    /// Whether a path that ends here was answered with content.
+    served: AtomicBool,
 }
 
 impl Node {
@@ -51,12 +54,33 @@ pub struct Route {
     /// Whether its outcome could not teach another route: every word is known, or no more are
     /// taken where it stands.
     pub settled: bool,
+    /// Of a path that would be a probe elsewhere: whether the site has answered that very path with
+    /// content.
+    pub served: bool,
 }
 
 /// The routes of a site.
 pub struct RouteTable {
     nodes: Box<[Node]>,
     writer: Mutex<Writer>,
+    /// How often something of each technology was answered with content, up to `USED`.
+    technologies: [AtomicU8; TECHNOLOGIES],
+    /// How many requests were answered with content, up to `SPEAKS`.
+    answered: AtomicU8,
+}
+
+/// So many answers make a technology the site's own: one may be chance, or a place that takes any name.
+const USED: u8 = 3;
+/// Before so many answers nothing can be said of what a site does not have: its outcomes may be told to
+/// nobody, or it may be down.
+const SPEAKS: u8 = 20;
+
+/// Counts up to `most`; whoever is late loses nothing that matters.
+fn count(counter: &AtomicU8, most: u8) {
+    let so_far = counter.load(Ordering::Relaxed);
+    if so_far < most {
+        counter.store(so_far + 1, Ordering::Relaxed);
+    }
 }
 
 struct Writer {
@@ -68,6 +92,8 @@ impl Default for RouteTable {
     fn default() -> Self {
         Self {
             nodes: (0..SLOTS).map(|_| Node::default()).collect(),
+            technologies: Default::default(),
+            answered: AtomicU8::new(0),
             writer: Mutex::new(Writer { used: 0, names: vec!["(other)".into()] }),
         }
     }
@@ -95,9 +121,46 @@ impl RouteTable {
             };
         }
         let end = self.node(crate::mix(hash, class(method)));
+        let probes = target.sought || target.technology.is_some();
+        let node = if probes && known { self.node(hash) } else { None };
+        let served = node.is_some_and(|node| node.served.load(Ordering::Relaxed));
         match end.map_or(0, |node| node.route.load(Ordering::Acquire)) {
-            0 => Route { id: 0, known: false, settled: false },
-            route => Route { id: route - 1, known, settled },
+            0 => Route { id: 0, known: false, settled: false, served },
+            route => Route { id: route - 1, known, settled, served },
+        }
+    }
+
+    /// Whether a target that names software or a technology is a probe here: the site answers, but has
+    /// never answered that very path with content, and uses no such technology.
+    #[must_use]
+    pub fn is_probe(&self, target: &Target, route: &Route) -> bool {
+        let foreign = || {
+            target.technology.is_some_and(|number| {
+                self.technologies[usize::from(number)].load(Ordering::Relaxed) < USED
+            })
+        };
+        !route.served
+            && (target.sought || foreign())
+            && self.answered.load(Ordering::Relaxed) >= SPEAKS
+    }
+
+    /// Learns that some request was answered with content.
+    pub fn answer(&self) {
+        count(&self.answered, SPEAKS);
+    }
+
+    /// Learns that this path was answered with content.
+    pub fn serve(&self, target: &Target) {
+        if let Some(number) = target.technology {
+            count(&self.technologies[usize::from(number)], USED);
+        }
+        let path = target.segments[..usize::from(target.len)].iter();
+        let hash = path.fold(ROOT, |hash, segment| match segment {
+            Segment::Number(_) | Segment::Opaque => crate::mix(hash, ID),
+            Segment::Literal(word) => crate::mix(hash, *word),
+        });
+        if let Some(node) = self.node(hash) {
+            node.served.store(true, Ordering::Relaxed);
         }
     }
 

@@ -4,7 +4,7 @@
 //! what is unknown has the neutral value that its row states, so a model never meets a NaN.
 
 /// The version of this table; it changes whenever a row is added, removed or redefined.
-pub const SCHEMA_VERSION: u32 = 4;
+pub const SCHEMA_VERSION: u32 = 5;
 
 /// One row of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ schema! {
     12 MISSING_EXCESS "missing_excess" "share of 404, 405 and 410 responses above the routes' own, −1..1" "asking for what does not exist, beyond others";
     13 SERVER_EXCESS "server_excess" "share of 5xx responses above the routes' own, −1..1" "server errors beyond what others get";
     14 AUTH_FAILURES "auth_failures" "401 and 403 responses over 10 minutes" "refused log-ins of ten minutes";
-    15 OUTCOMES "outcomes" "ln(1 + responses learned)" "how many responses were learned";
+    15 SITE_REFERERS "site_referers" "share of the site's requests with a referer, 0..1; 0 where no referers are told" "how often anybody here sends a referer";
     16 ROUTES_DISTINCT "routes_distinct" "distinct routes lately (linear counting, saturates near 200)" "how many routes were visited";
     17 PATHS_DISTINCT "paths_distinct" "distinct paths lately (linear counting, saturates near 600)" "how many different paths were visited";
     18 PATH_NOVELTY "path_novelty" "share of requests to a path that this client had not visited, 0..1" "how often it asks for something new";
@@ -69,7 +69,7 @@ schema! {
     28 ID_SHARE "id_share" "share of requests whose path carries an id, 0..1" "how often it asks for items by id";
     29 ID_WALKING "id_walking" "share of ids that follow the last one on the same route by 1 to 8, 0..1" "how much it walks through ids in sequence";
     30 IDS_DISTINCT "ids_distinct" "distinct ids lately (linear counting, saturates near 250)" "how many different ids were asked for";
-    31 ODD_PATH_SHARE "odd_path_share" "share of paths with traversal, dot files, injection or foreign technology in them, 0..1" "how often paths look like probes";
+    31 ODD_PATH_SHARE "odd_path_share" "share of paths with traversal, dot files, leftovers, injection, or software and technology in them that the site does not have, 0..1" "how often paths look like probes";
     32 USERS_DISTINCT "users_distinct" "distinct users behind this client (saturates near 60)" "users behind one client";
     33 AGENTS_DISTINCT "agents_distinct" "distinct user agents behind this client (saturates near 60)" "browsers behind one client";
     34 NETWORKS_DISTINCT "networks_distinct" "distinct networks (/24, /48) that the same credential came from lately (saturates near 60)" "networks that one credential is used from";

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tidegate_behavior::extract::extract;
 use tidegate_behavior::facts::Facts;
 use tidegate_behavior::memory::Trace;
-use tidegate_behavior::profile::Profile;
+use tidegate_behavior::profile::{Evident, Profile};
 use tidegate_behavior::schema::in_calm;
 use tidegate_behavior::{Features, Request, path};
 use tidegate_limiter::{Admission, Bucket, Near, Quota, Timestamp};
@@ -57,8 +57,8 @@ impl Engine {
                 })
             });
             self.counters.advised(advised.is_some());
-            let in_vain = client.profile.in_vain();
-            let score = score.map(|score| at_least(in_vain, score));
+            let evident = client.profile.evident();
+            let score = score.map(|score| at_least(evident, score));
             let note = note.judged(&client.profile, score);
             let suspicion = self.memory.suspicion(&client.profile, &facts);
             if snapshot.policy.adaptive.enabled {
@@ -86,7 +86,7 @@ impl Engine {
                 decision(&snapshot, request, &who, &facts, features, &learned, &held);
             decision.anomaly = client.standing.oddity.score();
             decision.spared = apart;
-            decision.in_vain = in_vain;
+            decision.evident = evident;
             client.answered(&decision);
             let seen = Seen {
                 name: who.name,
@@ -101,7 +101,7 @@ impl Engine {
         self.journal.take(&decision, seen);
         let slot = snapshot.slot(decision.rule);
         self.counters.decided(&decision, slot, snapshot.policy.mode);
-        if !facts.route.settled && (decision.allowed || decision.shadow) {
+        if facts.teaches() && (decision.allowed || decision.shadow) {
             // Kept until the outcome says whether there is such a route.
             decision.ticket.pending = self.paths.put(request.method, request.path);
         }
@@ -158,9 +158,16 @@ impl Engine {
 /// through to show it.
 const IN_VAIN: f32 = 0.7;
 
-/// The score of a client that tries things `in_vain` or does not.
-pub(crate) const fn at_least(in_vain: bool, score: f32) -> f32 {
-    if in_vain { score.max(IN_VAIN) } else { score }
+/// The least score of a client that probes. Four such requests block it.
+const PROBING: f32 = 0.95;
+
+/// The score of a client, and no less than what it does speaks for.
+pub(crate) const fn at_least(evident: Option<Evident>, score: f32) -> f32 {
+    match evident {
+        Some(Evident::Probing) => score.max(PROBING),
+        Some(Evident::InVain) => score.max(IN_VAIN),
+        None => score,
+    }
 }
 
 /// A client without a credential earns its full limit no sooner than this, seconds: good requests
@@ -399,7 +406,7 @@ fn decision(
         score: learned.score.unwrap_or(0.0),
         suspicion: learned.suspicion,
         spared: false,
-        in_vain: false,
+        evident: None,
     }
 }
 

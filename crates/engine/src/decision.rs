@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 use tidegate_behavior::Features;
 use tidegate_behavior::memory::Trace;
+use tidegate_behavior::profile::Evident;
 use tidegate_limiter::{Key, Timestamp};
 
 /// What is done with a client's limit.
@@ -172,9 +173,9 @@ pub struct Decision {
     /// Whether one of those behind a shared address was spared what the address is held to: `action`
     /// and `risk` are then of that one alone.
     pub spared: bool,
-    /// Whether the client tries log-ins or paths in vain, and is held back for that whatever the model
-    /// makes of it.
-    pub in_vain: bool,
+    /// What the client does that speaks for itself; it is held back for that whatever the model makes of
+    /// it.
+    pub evident: Option<Evident>,
 }
 
 impl Decision {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_behavior::Outcome;
 use tidegate_behavior::memory::Memory;
+use tidegate_behavior::profile::Evident;
 use tidegate_limiter::{Entry, Key, KeyHasher, Store, Timestamp};
 use tidegate_models::{AnyModel, Model, ModelError, words};
 
@@ -209,9 +210,8 @@ impl Engine {
         }
         match (&self.current.load().model, decision.scored) {
             (Some(model), true) => {
-                let vain = "tries log-ins or paths, and all are refused or not there";
-                let first = decision.in_vain.then(|| vain.to_owned());
-                let most = MOST - usize::from(decision.in_vain);
+                let first = decision.evident.map(|evident| words_of(evident).to_owned());
+                let most = MOST - usize::from(first.is_some());
                 let features = &decision.features;
                 first
                     .into_iter()
@@ -288,5 +288,13 @@ impl Engine {
     #[must_use]
     pub fn route_name(&self, route: u16) -> String {
         self.memory.routes.name(route)
+    }
+}
+
+/// How a reason names what speaks for itself.
+const fn words_of(evident: Evident) -> &'static str {
+    match evident {
+        Evident::InVain => "tries log-ins or paths, and all are refused or not there",
+        Evident::Probing => "asks for what only attackers ask for",
     }
 }

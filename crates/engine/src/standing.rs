@@ -27,6 +27,9 @@ const LONG_RECORD: f32 = 500.0;
 const SUSPICION: [f32; 2] = [0.45, 0.75];
 /// A client with this many good requests answers for itself alone, whatever its group does.
 const STRANGER: f32 = 20.0;
+/// So far below the edge of a block is who was blocked and has had the time of it: the next request that
+/// is worth a block blocks again.
+const ONE_MORE: f32 = 0.01;
 /// How far one request moves the smoothed risk towards a score below it.
 const FALL: f32 = 0.12;
 /// Thresholds are drawn anew for each client this often, seconds.
@@ -200,7 +203,14 @@ impl Standing {
         let blocked = self.action == Action::Block;
         let throttled = blocked || self.action == Action::Throttle;
         let clock = seconds(now);
-        if self.risk >= edge(bands.block, false) {
+        // A block ends by the clock also for who never stops asking: its answers would tell what it does
+        // now, and while it is blocked it gets none.
+        let lapsed = blocked && clock >= self.blocked_until;
+        if lapsed {
+            self.risk = self.risk.min(bands.block - bands.jitter - ONE_MORE);
+        } else if blocked && self.risk >= edge(bands.throttle, true) {
+            // Goes on as long as it was meant to.
+        } else if self.risk >= edge(bands.block, false) {
             let block = u32::try_from(policy.block_for.as_secs()).unwrap_or(u32::MAX);
             self.blocked_until = clock.saturating_add(block);
         } else if self.risk < edge(bands.throttle, true) {
@@ -443,22 +453,28 @@ mod tests {
     #[test]
     fn who_goes_on_slowly_is_not_forgiven_in_between() {
         let policy = Adaptive::default();
-        let after = |score: f32, gap: u16, requests: u64| {
+        let actions = |score: f32, gap: u16, requests: u64| -> Vec<Action> {
             let mut standing = Standing::default();
-            for i in 0..requests {
+            let mut act = |i| {
                 let now = Timestamp::from_secs(1000 + i * u64::from(gap));
                 standing.update(of(score, f32::from(gap), 1.0), Key(7), now, &policy);
-            }
-            standing
+                standing.action
+            };
+            (0..requests).map(&mut act).collect()
         };
+        let block_for = policy.block_for.as_secs();
         for gap in [1, 20, 60, 120] {
-            assert_eq!(after(0.95, gap, 1).action, Action::Allow, "every {gap} s");
-            assert_eq!(after(0.95, gap, 10).action, Action::Block, "every {gap} s");
+            let actions = actions(0.95, gap, 610);
+            assert_eq!(actions[0], Action::Allow, "every {gap} s");
+            // One request for each time that a block lasts, and what came before the first.
+            let passed = actions.iter().filter(|action| **action != Action::Block).count() as u64;
+            assert!(passed <= 5 + 610 * u64::from(gap) / block_for, "every {gap} s: {passed}");
         }
         // Long pauses heal, and where there is doubt shorter ones do as well.
-        assert_eq!(after(0.95, 1200, 10).action, Action::Allow);
-        assert_eq!(after(0.6, 1, 10).action, Action::Throttle);
-        assert_eq!(after(0.6, 120, 10).action, Action::Allow);
+        let last = |score, gap| actions(score, gap, 10)[9];
+        assert_eq!(last(0.95, 1200), Action::Allow);
+        assert_eq!(last(0.6, 1), Action::Throttle);
+        assert_eq!(last(0.6, 120), Action::Allow);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tidegate_behavior::Features;
+use tidegate_behavior::profile::Evident;
 use tidegate_behavior::schema::{in_calm, index};
 use tidegate_limiter::{Entry, Key, Store, Timestamp};
 
@@ -36,8 +37,8 @@ pub struct Sighting {
     pub features: Features,
     /// What the champion made of it alone, 0..1; none when it was not scored.
     pub score: Option<f32>,
-    /// Whether the client tries log-ins or paths in vain, whatever a model makes of it.
-    pub in_vain: bool,
+    /// What the client does that speaks for itself, whatever a model makes of it.
+    pub evident: Option<Evident>,
     /// What was done about the client.
     pub action: Action,
     /// What the champion thought of those who came like the client, 0..1.
@@ -67,7 +68,7 @@ impl Inbox {
             time: decision.time,
             features: decision.features,
             score: decision.scored.then_some(decision.score),
-            in_vain: decision.in_vain,
+            evident: decision.evident,
             action: decision.action,
             suspicion: decision.suspicion,
         };
@@ -262,7 +263,7 @@ impl Trial {
             let own = calm.iter().find(|(of, _)| *of == at).map(|(_, own)| *own);
             let own = own.filter(|own| own.is_finite());
             let judged = own.map_or(score, |own| judged(score, own, self.record(sighting, policy)));
-            let judged = crate::check::at_least(sighting.in_vain, judged);
+            let judged = crate::check::at_least(sighting.evident, judged);
             let action = self.act(sighting, judged, policy, ladder);
             count(&mut tally, sighting, judged, action);
             all[at] = judged;
@@ -348,7 +349,7 @@ mod tests {
             time: Timestamp::from_secs(1000 + n),
             features,
             score: Some(0.15),
-            in_vain: false,
+            evident: None,
             action,
             suspicion: 0.0,
         }

@@ -424,6 +424,7 @@ mod tests {
             arrival: false,
             asset: false,
             named: true,
+            referred: true,
             surprise: (0.0, 0.0),
             weight: 1.0,
             pace: 1.0,

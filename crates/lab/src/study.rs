@@ -16,7 +16,7 @@ pub const GROUPS: &[(&str, &[usize])] = &[
         "rate and timing",
         &[i::RATE_10S, i::RATE_1M, i::RATE_10M, i::PAGES_1M, i::BURST, i::GAP_MEAN],
     ),
-    ("regularity and age", &[i::GAP_DEVIATION, i::AGE, i::REQUESTS, i::OUTCOMES, i::SETTLED]),
+    ("regularity and age", &[i::GAP_DEVIATION, i::AGE, i::REQUESTS, i::SETTLED]),
     (
         "errors against the routes' own",
         &[i::ERROR_EXCESS, i::AUTH_EXCESS, i::MISSING_EXCESS, i::SERVER_EXCESS, i::AUTH_FAILURES],
@@ -39,6 +39,7 @@ pub const GROUPS: &[(&str, &[usize])] = &[
             i::WRITE_SHARE,
             i::ODD_METHOD_SHARE,
             i::REFERER_SHARE,
+            i::SITE_REFERERS,
             i::REFERER_CHAIN,
             i::BARE_PAGES,
             i::PAYLOAD,

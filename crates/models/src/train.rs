@@ -27,6 +27,11 @@ pub struct Params {
     pub l2: f32,
     /// The least hessian a leaf may hold (a row holds its weight × p(1 − p)), above 0.
     pub min_leaf_weight: f32,
+    /// The same as a share of the weight of all rows, 0 to below 1; the larger of the two holds.
+    pub min_leaf_share: f64,
+    /// The share of the features that each tree may split on, from one feature to 1: trees that lean
+    /// on different ones err less alike.
+    pub columns: f64,
     /// Into how many quantiles a feature is cut, 2 to 63.
     pub bins: u16,
     /// The share of groups held out of boosting, for calibration, between 0 and 1.
@@ -46,6 +51,8 @@ impl Default for Params {
             learning_rate: 0.15,
             l2: 1.0,
             min_leaf_weight: 10.0,
+            min_leaf_share: 0.0,
+            columns: 1.0,
             bins: 48,
             held_out: 0.25,
             prior: 1.0,
@@ -67,6 +74,13 @@ impl Params {
             "learning rate and least leaf weight must be finite and above 0".into()
         } else if !(self.l2.is_finite() && self.l2 >= 0.0) {
             format!("l2 is {}; give a finite number of at least 0", self.l2)
+        } else if !(self.min_leaf_share >= 0.0 && self.min_leaf_share < 1.0) {
+            format!(
+                "the least leaf share is {}; give a number from 0 to below 1",
+                self.min_leaf_share
+            )
+        } else if !(self.columns * COUNT as f64 >= 1.0 && self.columns <= 1.0) {
+            format!("columns is {}; give a share of the features from 1/{COUNT} to 1", self.columns)
         } else if !(self.held_out > 0.0 && self.held_out < 1.0) {
             format!("{} of the groups held out; hold out between 0 and 1", self.held_out)
         } else if !(self.prior.is_finite() && self.prior > 0.0) {
@@ -108,13 +122,15 @@ pub fn train(set: &TrainingSet, params: &Params) -> Result<Trees, ModelError> {
 pub fn boost(set: &TrainingSet, params: &Params) -> Result<GradientBooster, ModelError> {
     params.check()?;
     set.check()?;
+    let weight: f64 = set.weights.iter().map(|w| f64::from(*w)).sum();
     let mut booster = GradientBooster::default()
         .set_iterations(params.trees)
         .set_max_depth(params.depth)
         .set_learning_rate(params.learning_rate)
         .set_l2(params.l2)
-        .set_min_leaf_weight(params.min_leaf_weight)
+        .set_min_leaf_weight(params.min_leaf_weight.max((weight * params.min_leaf_share) as f32))
         .set_nbins(params.bins)
+        .set_colsample_bytree(params.columns)
         .set_allow_missing_splits(false)
         .set_initialize_base_score(true)
         .set_seed(params.seed)
@@ -242,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_same_input_gives_the_same_bytes() {
-        let params = Params { trees: 12, ..Params::default() };
+        let params = Params { trees: 12, columns: 0.4, ..Params::default() };
         let bytes = || save(&AnyModel::Trees(train(&SET, &params).unwrap()), "test").unwrap();
         assert_eq!(bytes(), bytes());
         let other = Params { seed: 9, ..params.clone() };
@@ -278,12 +294,16 @@ mod tests {
 
     #[test]
     fn parameters_out_of_range_are_named() {
-        let spoiled: [(Spoil, &str); 7] = [
+        let spoiled: [(Spoil, &str); 11] = [
             (|p| p.trees = 0, "0 trees"),
             (|p| p.depth = 9, "depth 9"),
             (|p| p.bins = 64, "64 bins"),
             (|p| p.learning_rate = f32::NAN, "learning rate"),
+            (|p| p.min_leaf_share = 1.0, "leaf share is 1"),
             (|p| p.l2 = -1.0, "l2 is -1"),
+            (|p| p.columns = 0.0, "columns is 0"),
+            (|p| p.columns = f64::NAN, "columns is NaN"),
+            (|p| p.columns = 1.1, "columns is 1.1"),
             (|p| p.held_out = 1.0, "1 of the groups"),
             (|p| p.prior = 0.0, "prior is 0"),
         ];

@@ -4,7 +4,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tidegate_lab::train::Plan;
-use tidegate_models::train::Params;
 
 /// A rate limiter that learns each client's own limit from how the client behaves.
 #[derive(Debug, Parser)]
@@ -200,10 +199,10 @@ pub(crate) struct TrainArgs {
     #[arg(long, default_value_t = Plan::default().seed)]
     pub(crate) seed: u64,
     /// How many trees.
-    #[arg(long, default_value_t = Params::default().trees)]
+    #[arg(long, default_value_t = Plan::default().params.trees)]
     pub(crate) trees: usize,
     /// How deep a tree may become.
-    #[arg(long, default_value_t = Params::default().depth)]
+    #[arg(long, default_value_t = Plan::default().params.depth)]
     pub(crate) depth: usize,
     /// Learn from these access logs as well, which nobody need have labelled.
     #[arg(long, value_name = "FILE", num_args = 1..)]

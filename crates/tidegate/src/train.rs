@@ -14,7 +14,7 @@ use tidegate_models::TrainingSet;
 use tidegate_models::train::Params;
 
 pub(crate) fn run(args: &TrainArgs) -> miette::Result<()> {
-    let params = Params { trees: args.trees, depth: args.depth, ..Params::default() };
+    let params = Params { trees: args.trees, depth: args.depth, ..Plan::default().params };
     let plan = Plan { seed: args.seed, rounds: args.rounds, params };
     // Before the minutes of simulation, for a log that can't be read should be told at once.
     let learned = if args.from_logs.is_empty() { None } else { Some(from_logs(args)?) };

@@ -41,3 +41,14 @@ targets! { log_line log_format model_file config labels ticket path address resp
 fn the_checksum_is_the_standard_one() {
     assert_eq!(targets::crc32(b"123456789"), 0xcbf4_3926);
 }
+
+#[test]
+fn seeds_of_models_are_of_this_schema() {
+    // Those of another are refused at their header, and nothing behind it would be tried.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/model_file");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let loaded = tidegate_models::file::load(&std::fs::read(&path).unwrap());
+        assert!(loaded.is_ok(), "{}: {:?}", path.display(), loaded.err());
+    }
+}

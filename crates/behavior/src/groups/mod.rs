@@ -65,6 +65,8 @@ pub enum Note {
         asset: bool,
         /// Whether it told a user agent.
         named: bool,
+        /// Whether it told a referer.
+        referred: bool,
         /// Bits of surprise of the route, and of the step from the route before.
         surprise: (f32, f32),
         /// What this client's requests still say about everybody, 0..1: see
@@ -128,6 +130,8 @@ pub struct Groups {
     assets: AtomicF32,
     /// The share of requests that tell a user agent.
     named: AtomicF32,
+    /// The share of requests that tell a referer.
+    referred: AtomicF32,
     surprise: [AtomicF32; 2],
     pace: AtomicF32,
     leaving: Box<[AtomicF32]>,
@@ -154,6 +158,7 @@ impl Default for Groups {
             fetched: Counts::default(),
             assets: AtomicF32::default(),
             named: AtomicF32::default(),
+            referred: AtomicF32::default(),
             surprise: [AtomicF32::default(), AtomicF32::default()],
             pace: AtomicF32::default(),
             leaving: (0..MAX_ROUTES).map(|_| AtomicF32::default()).collect(),
@@ -191,6 +196,8 @@ pub struct SiteView {
     pub assets: f32,
     /// Share of requests that tell a user agent, 0..1.
     pub named: f32,
+    /// Share of requests that tell a referer, 0..1.
+    pub referred: f32,
     /// Weight of requests for assets, decayed over a minute, ten minutes and an hour.
     pub fetched: [f32; 3],
     /// Mean bits of surprise of a route (the entropy of the mix), and of a step between two.
@@ -237,6 +244,7 @@ impl Groups {
             },
             assets: self.assets.get(),
             named: self.named.get(),
+            referred: self.referred.get(),
             surprise: (self.surprise[0].get(), self.surprise[1].get()),
             pace: self.pace.get(),
         }
@@ -384,6 +392,7 @@ impl Groups {
                 arrival,
                 asset,
                 named,
+                referred,
                 surprise,
                 weight,
                 pace,
@@ -417,6 +426,7 @@ impl Groups {
                 let towards = |mean: &AtomicF32, x: f32| mean.add((x - mean.get()) * step);
                 towards(&self.assets, mark);
                 towards(&self.named, f32::from(u8::from(named)));
+                towards(&self.referred, f32::from(u8::from(referred)));
                 towards(&self.surprise[0], surprise.0);
                 towards(&self.pace, pace);
                 if previous != 0 {

@@ -11,6 +11,7 @@ fn request(route: RouteId, previous: RouteId, agent: u64) -> Note {
         arrival: false,
         asset: false,
         named: true,
+        referred: true,
         surprise: (1.0, 1.0),
         weight: 1.0,
         pace: 0.0,

@@ -288,11 +288,11 @@ fn take(
     seen.requests = seen.requests.saturating_add(1);
     let target = path::read(request.path);
     seen.assets += u32::from(target.kind == Kind::Asset);
-    seen.odd += u32::from(target.odd);
     let whole = request.path.split(['?', '#']).next().unwrap_or_default();
     seen.reads_robots_txt |= whole == "/robots.txt";
     seen.traps += u32::from(traps.iter().any(|trap| whole.starts_with(trap.as_str())));
     let succeeded = outcome.is_some_and(|outcome| (200..400).contains(&outcome.status));
+    seen.odd += u32::from(target.odd || (target.sought && !succeeded));
     // Scanners try the same below every folder.
     let honeypot = HONEYPOTS.iter().any(|pot| whole.contains(pot));
     seen.honeypots += u32::from(!succeeded && honeypot);

@@ -14,7 +14,6 @@ use tidegate_behavior::Features;
 use tidegate_engine::Policy;
 use tidegate_limiter::Key;
 use tidegate_models::metrics::Ranking;
-use tidegate_models::train::{Params, train};
 use tidegate_models::{AnyModel, Model, TrainingSet};
 
 /// The share of a site's traffic that is the log.
@@ -288,7 +287,7 @@ fn models(
     simulated: &TrainingSet,
     builtin: &AnyModel,
 ) -> Result<Vec<Option<AnyModel>>, BootstrapError> {
-    let fit = |set: &TrainingSet| train(set, &Params::default()).map(AnyModel::Trees);
+    let fit = |set: &TrainingSet| crate::train::trees(set, &crate::train::Plan::default());
     let mut alone = TrainingSet::default();
     rows::add(&mut alone, log, first, None)?;
     let mut models = vec![Some(fit(&alone)?)];

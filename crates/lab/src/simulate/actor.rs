@@ -82,6 +82,8 @@ pub struct Client {
     pub known: bool,
     /// How many assets it loads beside each request, on average, to pass for a browser.
     pub pads: f64,
+    /// Whether it shows another browser's agent at each request.
+    pub fickle: bool,
 }
 
 /// What an attacker shows.
@@ -220,6 +222,7 @@ impl Stage<'_> {
             shape,
             known: false,
             pads: 0.0,
+            fickle: false,
         }
     }
 
@@ -261,6 +264,11 @@ impl Stage<'_> {
     pub fn send(&mut self, client: &Client, at: f64, call: Call, outcome: Outcome) -> u16 {
         if (0.0..self.length).contains(&at) {
             self.sent += 1;
+            let user_agent = if client.fickle {
+                self.agents.any(&mut self.dice, AgentKind::Browser)
+            } else {
+                client.agent.clone()
+            };
             self.events.push(Event {
                 // Whole milliseconds, so that a written log says the same as the memory.
                 time: self.start.plus(Duration::from_millis((at * 1000.0) as u64)),
@@ -271,7 +279,7 @@ impl Stage<'_> {
                 method: call.method,
                 path: call.path,
                 referer: call.referer,
-                user_agent: client.agent.clone(),
+                user_agent,
                 payload: call.payload,
                 header_shape: client.shape,
                 outcome,
@@ -367,11 +375,14 @@ impl Stage<'_> {
     }
 
     /// A new attacking source as [`source`](Self::source) makes it, which `rotates` its agent: it
-    /// shows some browser's instead of the mask's, with the header fields of the same software.
+    /// shows some browser's instead of the mask's, with the header fields of the same software, and
+    /// one in four another at each request.
     pub fn recruit(&mut self, hosted: f64, mask: &Mask, rotates: bool) -> Client {
         if rotates {
             let agent = self.agents.any(&mut self.dice, AgentKind::Browser);
-            return self.source(hosted, &Mask { agent, ..mask.clone() });
+            let fickle = self.dice.chance(0.25);
+            let client = self.source(hosted, &Mask { agent, ..mask.clone() });
+            return Client { fickle, ..client };
         }
         self.source(hosted, mask)
     }

@@ -135,7 +135,7 @@ impl Browser {
         if !stage.dice.chance(self.assets) {
             return;
         }
-        let held = self.cache.contains(&asset);
+        let held = self.cache.contains(&asset) && !stage.site.uncached;
         if held && !stage.dice.chance(self.revalidates) {
             return;
         }

@@ -27,7 +27,7 @@ impl Family for Bruteforce {
             let mask = stage.disguise();
             let bout = stage.bout(30.0, 1800.0);
             let sources = 1 + stage.dice.zipf(12, 1.3);
-            let rate = stage.dice.spread(0.1, 25.0);
+            let rate = stage.dice.spread(0.03, 25.0);
             let burst = stage
                 .dice
                 .chance(0.5)

@@ -36,6 +36,7 @@ mod mobile;
 mod monitor;
 mod office;
 mod patient;
+mod plain;
 mod ramp;
 pub mod route;
 mod scanner;
@@ -46,6 +47,7 @@ pub mod site;
 mod stuffing;
 mod submitter;
 mod swarm;
+mod telling;
 mod visitor;
 mod words;
 mod worker;
@@ -59,10 +61,12 @@ use address::Networks;
 use agents::Agents;
 use developer::Developer;
 use dice::Dice;
+use plain::Plain;
 use site::{Site, Span, Style};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use telling::Telling;
 use tidegate_behavior::address::AddressMap;
 use tidegate_behavior::{Method, Outcome, Request};
 use tidegate_limiter::Timestamp;
@@ -170,6 +174,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     // A third of the sites are small: a request a second, or a few in a minute. Those who attack
     // them bring as much as elsewhere.
     let small = dice.chance(0.33);
+    site.uncached = Dice::new(seed, 9).chance(0.1);
     let usual = if small { dice.spread(0.05, 8.0) } else { rate };
     // One in ten is hardly visited: a trial system, or one that went online a moment ago. Attackers find
     // it all the same, and at once. It has a stream of its own, so that it moves no other draw.
@@ -214,6 +219,21 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         legitimate += volume;
         cast.push((FAMILIES.len() as u64, &Developer, volume, whole));
     }
+    // On one site in five clients show nothing of a visit, and on most of these there is nobody else.
+    let mut dull = Dice::new(seed, 8);
+    if dull.chance(0.2) {
+        let offices = matches!(scenario, Scenario::Office | Scenario::Insider);
+        let alone = dull.chance(0.6) && !offices;
+        if alone {
+            cast.retain(|(_, family, _, _)| family.abusive() || family.name() == "crowd");
+            legitimate = 0.0;
+        }
+        let plain: &dyn Family =
+            if alone { &Plain { alone: true } } else { &Plain { alone: false } };
+        let volume = plain.volume(&mut dull, site.style);
+        legitimate += volume;
+        cast.push((FAMILIES.len() as u64 + 1, plain, volume, whole));
+    }
     for (_, family, volume, _) in &mut cast {
         if !family.abusive() && family.name() != "crowd" {
             *volume /= legitimate;
@@ -256,6 +276,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     }
     events.sort_by_key(|event| event.time);
     strain(&mut events, &mut Dice::new(seed, 2), rate);
+    Telling::draw(&mut Dice::new(seed, 7)).leave_out(&mut events);
     let reputation = lists.map(|lists| lists.known).unwrap_or_default();
     Traffic {
         style: site.style,

@@ -46,10 +46,10 @@ impl Family for Scanner {
                 List::Injection,
                 List::All,
             ]);
-            let rate = stage.dice.spread(0.1, 60.0);
+            let rate = stage.dice.spread(0.03, 60.0);
             let method = stage.dice.pick(&[Method::Get, Method::Get, Method::Get, Method::Head]);
             let mask = stage.disguise();
-            let bout = stage.bout(30.0, 1500.0);
+            let bout = stage.bout(30.0, 2400.0);
             let sources = 1 + stage.dice.zipf(12, 1.2);
             let hosted = stage.dice.between(0.2, 1.0);
             let looks = stage.dice.chance(0.3);

@@ -2,7 +2,8 @@
 
 use super::dice::Dice;
 
-/// A named cast. Every scenario holds all legitimate families but the crowd.
+/// A named cast. Every scenario holds all legitimate families but the crowd, except on sites that nobody but
+/// plain clients visits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scenario {
     /// Legitimate traffic only.

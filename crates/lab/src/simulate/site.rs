@@ -131,6 +131,8 @@ pub struct Site {
     pub deploy: Option<f64>,
     /// When the site is down, and the share of requests that fail then.
     pub outages: Vec<(Span, f64)>,
+    /// Whether nothing of it may be kept: every page brings all its assets again.
+    pub uncached: bool,
     keeps_old_assets: bool,
     unknown: u16,
     refused: u16,
@@ -236,6 +238,7 @@ impl Site {
             sees_headers: dice.chance(0.4),
             deploy: None,
             outages: Vec::new(),
+            uncached: false,
             keeps_old_assets: dice.chance(0.3),
             unknown: dice.pick(&[404, 404, 404, 404, 404, 404, 403, 410, 302, 200]),
             refused: dice.pick(&[401, 401, 401, 403, 302, 404]),

@@ -29,16 +29,16 @@ impl Family for Stuffing {
             let (sources, rate) = if distributed {
                 (stage.dice.magnitude(10, 400), stage.dice.spread(0.01, 0.3))
             } else {
-                (1 + stage.dice.zipf(4, 1.2), stage.dice.spread(0.5, 40.0))
+                (1 + stage.dice.zipf(4, 1.2), stage.dice.spread(0.05, 40.0))
             };
             let mask = stage.disguise();
             let rotates = stage.dice.chance(0.4);
             let hosted = stage.dice.unit();
             let tries = Tries {
                 right: stage.dice.spread(0.0005, 0.03),
-                form: stage.dice.chance(0.4),
+                form: stage.dice.chance(0.5),
                 // A browser is driven, and loads what the form needs.
-                assets: if stage.dice.chance(0.3) { stage.dice.between(0.3, 1.0) } else { 0.0 },
+                assets: if stage.dice.chance(0.4) { stage.dice.between(0.3, 1.0) } else { 0.0 },
                 rate,
             };
             for n in 0..sources {

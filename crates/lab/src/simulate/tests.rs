@@ -9,9 +9,28 @@ use tidegate_behavior::path::{self, Kind};
 /// Some logs know the second only.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A cheap set of simulations that the tests share: every scenario with two seeds.
+/// The families that were seen in some traffic.
+fn seen(traffic: &Traffic) -> BTreeSet<&'static str> {
+    traffic.events.iter().map(|event| traffic.actor(event).family).collect()
+}
+
+/// A cheap set of simulations that the tests share: every scenario with two seeds whose sites everybody
+/// visits and whose logs tell everything.
 static SEVERAL: LazyLock<Vec<(Scenario, u64, Traffic)>> = LazyLock::new(|| {
-    let each = |scenario| (0..2).map(move |seed| (scenario, seed, generate(scenario, seed, 3)));
+    let usual = |seed: &u64| {
+        let traffic = generate(Scenario::Quiet, *seed, 3);
+        let seen = seen(&traffic);
+        let everybody = FAMILIES
+            .iter()
+            .filter(|family| !family.abusive() && family.name() != "crowd")
+            .all(|family| seen.contains(family.name()));
+        everybody && traffic.events.iter().all(|event| event.outcome.duration.is_some())
+    };
+    let seeds: Vec<u64> = (0..).filter(usual).take(2).collect();
+    let each = |scenario| {
+        let traffic = |&seed: &u64| (scenario, seed, generate(scenario, seed, 3));
+        seeds.iter().map(traffic).collect::<Vec<_>>()
+    };
     Scenario::ALL.into_iter().flat_map(each).collect()
 });
 
@@ -65,8 +84,7 @@ fn abusive(name: &str) -> bool {
 #[test]
 fn every_family_plays_where_it_should_and_no_other() {
     for (scenario, seed, traffic) in SEVERAL.iter() {
-        let seen: BTreeSet<&str> =
-            traffic.events.iter().map(|event| traffic.actor(event).family).collect();
+        let seen = seen(traffic);
         let attacks = scenario.attacks(&mut Dice::new(0, 0));
         for family in FAMILIES {
             let expected = match family.name() {
@@ -99,6 +117,26 @@ fn every_family_plays_where_it_should_and_no_other() {
             _ => {}
         }
     }
+}
+
+#[test]
+fn one_site_in_five_has_plain_clients_and_some_have_nobody_else() {
+    let (mut some, mut alone) = (0, 0);
+    for seed in 0..80 {
+        let traffic = generate(Scenario::Quiet, seed, 1);
+        let seen = seen(&traffic);
+        some += usize::from(seen.contains("plain"));
+        if seen.len() == 1 && seen.contains("plain") {
+            alone += 1;
+            // Nothing of a visit: no page that leads to the next, and none of what pages need.
+            let referers: BTreeSet<&str> =
+                traffic.events.iter().map(|event| &*event.referer).collect();
+            assert!(referers.len() <= 1, "seed {seed}: {referers:?}");
+            let assets = |event: &Event| path::read(&event.path).kind == Kind::Asset;
+            assert!(!traffic.events.iter().any(assets), "seed {seed}");
+        }
+    }
+    assert!((8..28).contains(&some) && (4..some).contains(&alone), "{some}, {alone} alone");
 }
 
 #[test]
