@@ -40,7 +40,7 @@ pub struct Facts {
 }
 
 /// The hash of an address's network.
-#[allow(clippy::cast_possible_truncation)]
+#[allow(clippy::cast_possible_truncation, reason = "a part of a hash is one")]
 fn network(addr: IpAddr) -> u32 {
     let bits = match prefix(addr, 24, 48) {
         IpAddr::V4(v4) => u64::from(u32::from(v4)),
@@ -71,7 +71,7 @@ impl Facts {
             fingerprint: fingerprint(request),
             agent_kind: AgentKind::of(request.user_agent),
             referer: referer_page(request.referer),
-            #[allow(clippy::cast_possible_truncation)]
+            #[allow(clippy::cast_possible_truncation, reason = "a part of a hash is one")]
             user: request.user.map(|user| crate::hash(user.as_bytes()) as u32),
             credentialed: request.credential.is_some(),
             network: request.credential.and(request.addr).map(network),
@@ -83,8 +83,7 @@ impl Facts {
     /// Whether the outcome can teach what the site has: a route, or that a path is no probe.
     #[must_use]
     pub const fn teaches(&self) -> bool {
-        let probes = self.target.sought || self.target.technology.is_some();
-        !self.route.settled || (probes && !self.route.served)
+        !self.route.settled || (self.target.may_probe() && !self.route.served)
     }
 
     /// Whether the method is one that pages and programs rarely use.

@@ -64,6 +64,13 @@ pub struct Target {
     pub technology: Option<u8>,
 }
 
+impl Target {
+    /// Whether it is a probe on a site that has nothing of the kind.
+    pub(crate) const fn may_probe(&self) -> bool {
+        self.sought || self.technology.is_some()
+    }
+}
+
 const ASSETS: [&[u8]; 28] = [
     b"js",
     b"mjs",
@@ -230,7 +237,7 @@ pub fn referer_page(referer: &str) -> Option<u32> {
     Some(low(crate::hash(&after_scheme[..end])))
 }
 
-#[allow(clippy::cast_possible_truncation)]
+#[allow(clippy::cast_possible_truncation, reason = "both halves are folded into one")]
 const fn low(hash: u64) -> u32 {
     (hash ^ (hash >> 32)) as u32
 }

@@ -121,8 +121,7 @@ impl RouteTable {
             };
         }
         let end = self.node(crate::mix(hash, class(method)));
-        let probes = target.sought || target.technology.is_some();
-        let node = if probes && known { self.node(hash) } else { None };
+        let node = if known && target.may_probe() { self.node(hash) } else { None };
         let served = node.is_some_and(|node| node.served.load(Ordering::Relaxed));
         match end.map_or(0, |node| node.route.load(Ordering::Acquire)) {
             0 => Route { id: 0, known: false, settled: false, served },
