@@ -14,6 +14,7 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from foreign import __main__ as program  # noqa: E402
+from foreign import dull  # noqa: E402
 from foreign.attacks import ATTACKS, PROBES  # noqa: E402
 from foreign.cases import KINDS, SITES, STRAY, assault, background, case, digest, written  # noqa: E402
 from foreign.judge import Kind, Verdict, judge, summed, table  # noqa: E402
@@ -133,6 +134,34 @@ class Traffic(unittest.TestCase):
         self.assertEqual(keys["all"] - keys["noreferer"], {"referer"})
         self.assertEqual(keys["all"] - keys["noagent"], {"user_agent"})
         self.assertEqual(keys["all"] - keys["combined"], {"duration_ms", "payload", "credential"})
+
+
+class Dull(unittest.TestCase):
+    def test_the_same_world_is_the_same_and_another_is_another(self) -> None:
+        self.assertEqual(dull.written(dull.world(4)), dull.written(dull.world(4)))
+        self.assertNotEqual(dull.world(4), dull.world(12))
+
+    def test_every_world_is_by_time_and_within_its_length_and_its_labels_are_those_of_its_lines(self) -> None:
+        for number, attack in enumerate(dull.ATTACKS):
+            with self.subTest(world=number):
+                lines = dull.world(number)
+                self.assertTrue(lines)
+                self.assertEqual(lines, sorted(lines, key=lambda line: line.at))
+                self.assertTrue(all(0 <= line.at < dull.LENGTH for line in lines))
+                self.assertEqual({line.attack for line in lines} - {""}, {attack.__name__} if attack else set())
+                log, labels = (text.splitlines() for text in dull.written(lines))
+                self.assertEqual(len(labels), len(log) + 1)
+                self.assertEqual(
+                    [label.endswith(",true") for label in labels[1:]], [bool(line.attack) for line in lines]
+                )
+
+    def test_the_program_judges_and_the_sums_are_printed(self) -> None:
+        found = [dull.judged(number, os.environ["TIDEGATE"], None) for number in (1, 3)]
+        self.assertIsNone(found[0]["denied"])
+        self.assertGreater(found[1]["denied"], 50.0)
+        text = dull.summary([found[0]] * 3 + [found[1]])
+        self.assertIn("4 dull worlds", text)
+        self.assertIn("scan denied:", text)
 
 
 class Sums(unittest.TestCase):
