@@ -10,7 +10,6 @@ import argparse
 import json
 import math
 import random
-import subprocess
 import sys
 import tempfile
 from collections import defaultdict
@@ -19,7 +18,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Callable, NamedTuple
 
-from .judge import judge
+from .judge import judge, pct, replay
 
 LENGTH = 1200.0
 """Seconds of each log."""
@@ -186,12 +185,16 @@ ATTACKS: tuple[Callable[[World, float], None] | None, ...] = (
 """In turn; nobody attacks a quarter of the worlds."""
 
 
+def attack_of(number: int) -> Callable[[World, float], None] | None:
+    """Who attacks the world of this number, if anybody."""
+    return ATTACKS[number % len(ATTACKS)]
+
+
 def world(number: int) -> list[Line]:
     """The lines of one log, by time; the same number gives the same lines."""
     made = World(number)
     made.users()
-    attack = ATTACKS[number % len(ATTACKS)]
-    if attack:
+    if attack := attack_of(number):
         attack(made, LENGTH * 0.4)
     return sorted(made.lines, key=lambda line: line.at)
 
@@ -214,38 +217,35 @@ def written(lines: list[Line]) -> tuple[str, str]:
     return "\n".join(log) + "\n", "\n".join(labels) + "\n"
 
 
-def judged(number: int, tidegate: str, model: str | None) -> dict[str, float | None]:
-    """What of a world was denied, in per cent: of what is harmless, and of the abuse where there is some.
+def judged(number: int, tidegate: str, model: str | None) -> dict[str, Any]:
+    """Who attacks a world, and what of it was denied, in per cent: of what is harmless, and of the abuse where there
+    is some.
 
     Raises `RuntimeError` with what the program said when it fails.
     """
-    lines = world(number)
+    log, labels = (text.encode() for text in written(world(number)))
     with tempfile.TemporaryDirectory() as scratch:
-        log, labels = Path(scratch) / "traffic.jsonl", Path(scratch) / "labels.csv"
-        for file, text in zip((log, labels), written(lines)):
-            file.write_text(text)
-        command = [tidegate, "replay", str(log), "--format", "json", "--labels", str(labels), "--json"]
-        done = subprocess.run(command + (["--model", model] if model else []), capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"world {number}: {done.stderr.strip() or done.stdout[-500:]}")
-    families = json.loads(done.stdout)["labels"]["families"]
+        report = replay(f"world {number}", log, labels, tidegate, model, Path(scratch))
 
-    def share(abusive: bool) -> float | None:
-        rows = [row for row in families if row["abusive"] == abusive]
-        asked = sum(row["requests"] for row in rows)
-        return 100 * sum(row["denied"] for row in rows) / asked if asked else None
+    def share(abusive: bool) -> float:
+        rows = [row for row in report["labels"]["families"] if row["abusive"] == abusive]
+        return pct(sum(row["denied"] for row in rows), sum(row["requests"] for row in rows))
 
-    return {"harm": share(False), "denied": share(True)}
+    attack = attack_of(number)
+    return {
+        "attack": attack.__name__ if attack else None,
+        "harm": share(False),
+        "denied": share(True) if attack else None,
+    }
 
 
-def summary(found: list[dict[str, float | None]]) -> str:
+def summary(found: list[dict[str, Any]]) -> str:
     """Harm over all worlds, and what was denied of each attack."""
-    harm = [row["harm"] or 0.0 for row in found]
+    harm = [row["harm"] for row in found]
     attacks: dict[str, list[float]] = defaultdict(list)
-    for number, row in enumerate(found):
-        attack = ATTACKS[number % len(ATTACKS)]
-        if attack:
-            attacks[attack.__name__].append(row["denied"] or 0.0)
+    for row in found:
+        if row["attack"]:
+            attacks[row["attack"]].append(row["denied"])
     lines = [
         f"{len(found)} dull worlds",
         f"harmless requests denied: {fmean(harm):.3f} % (mean over worlds; worst {max(harm):.2f} %), "
@@ -274,9 +274,8 @@ def main() -> None:
         sys.exit(str(error))
     if options.verbose:
         for number, row in enumerate(found):
-            attack = ATTACKS[number % len(ATTACKS)]
-            denied = "" if row["denied"] is None else f"{row['denied']:.1f}"
-            print(f"{number:4} {attack.__name__ if attack else 'none':10} harm % {row['harm']:.3f}  denied % {denied}")
+            denied = f"  denied % {row['denied']:.1f}" if row["attack"] else ""
+            print(f"{number:4} {row['attack'] or 'none':10} harm % {row['harm']:.3f}{denied}")
     print(summary(found))
     print(f"{used['program']['version']}, model {used['model']['name']}")
 

@@ -70,6 +70,23 @@ def _sum(file: Path) -> str:
     return sha256(file.read_bytes()).hexdigest()
 
 
+def replay(name: str, log: bytes, labels: bytes, tidegate: str, model: str | None, folder: Path) -> dict[str, Any]:
+    """What `tidegate replay` reports of a log, which is left in the folder with its labels.
+
+    Raises `RuntimeError` with the name and what the program said when it fails.
+    """
+    files = folder / "traffic.jsonl", folder / "labels.csv"
+    for file, content in zip(files, (log, labels)):
+        file.write_bytes(content)
+    command = [tidegate, "replay", str(files[0]), "--format", "json", "--labels", str(files[1]), "--json"]
+    if model:
+        command += ["--model", model]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{name}: {done.stderr.strip() or done.stdout[-500:]}")
+    return json.loads(done.stdout)
+
+
 def decide(case: Case, tidegate: str, model: str | None = None, keep: Path | None = None) -> Verdict:
     """Runs `tidegate replay` on a case.
 
@@ -78,18 +95,11 @@ def decide(case: Case, tidegate: str, model: str | None = None, keep: Path | Non
     with tempfile.TemporaryDirectory() as scratch:
         folder = keep / f"{case.site.name}-{case.attack}" if keep else Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        log, labels = folder / "traffic.jsonl", folder / "labels.csv"
-        log.write_bytes(case.log)
-        labels.write_bytes(case.labels)
-        command = [tidegate, "replay", str(log), "--format", "json", "--labels", str(labels), "--json"]
-        if model:
-            command += ["--model", model]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(f"{case.site.name}, {case.attack}: {done.stderr.strip() or done.stdout[-500:]}")
+        name = f"{case.site.name}, {case.attack}"
+        report = replay(name, case.log, case.labels, tidegate, model, folder)
         if keep:
-            (folder / "report.json").write_text(done.stdout)
-    return read(case, json.loads(done.stdout))
+            (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    return read(case, report)
 
 
 def read(case: Case, report: dict[str, Any]) -> Verdict:
@@ -153,7 +163,8 @@ def summed(verdicts: list[Verdict]) -> dict[str, Any]:
     }
 
 
-def _pct(part: int, whole: int) -> float:
+def pct(part: int, whole: int) -> float:
+    """A share in per cent; 0 of nothing."""
     return 100 * part / whole if whole else 0.0
 
 
@@ -170,8 +181,8 @@ def _kinds(verdicts: list[Verdict]) -> list[dict[str, Any]]:
         harmed, denied = sum(kind.harmed for kind in group), sum(kind.denied for kind in group)
         rows.append({
             "site": site, "kind": name, "clients": max(kind.clients for kind in group), "client_cases": cases,
-            "harmed": harmed, "harmed_pct": _pct(harmed, cases), "requests": max(kind.requests for kind in group),
-            "requests_judged": seen, "denied": denied, "denied_pct": _pct(denied, seen),
+            "harmed": harmed, "harmed_pct": pct(harmed, cases), "requests": max(kind.requests for kind in group),
+            "requests_judged": seen, "denied": denied, "denied_pct": pct(denied, seen),
         })
     return sorted(rows, key=lambda row: (-row["harmed_pct"], -row["denied"], row["site"], row["kind"]))
 
@@ -184,10 +195,10 @@ def _harm(verdicts: Iterable[Verdict]) -> dict[str, float]:
         groups[verdict.site] += verdict.kinds.values()
     return {
         "harmless_denied_pct": fmean(
-            _pct(sum(k.denied for k in kinds), sum(k.requests for k in kinds)) for kinds in groups.values()
+            pct(sum(k.denied for k in kinds), sum(k.requests for k in kinds)) for kinds in groups.values()
         ),
         "harmed_pct": fmean(
-            _pct(sum(k.harmed for k in kinds), sum(k.clients for k in kinds)) for kinds in groups.values()
+            pct(sum(k.harmed for k in kinds), sum(k.clients for k in kinds)) for kinds in groups.values()
         ),
     }
 
