@@ -21,6 +21,8 @@ pub struct Surroundings {
     pub cohort: CohortView,
     /// Everybody on the same route; the mark is how deep they are in their visits.
     pub visits: CohortView,
+    /// How often a client usually asks for the route within some minutes, the mean of ln(1 + n).
+    pub turns: f32,
     /// Everybody with the same fingerprint; the mark is the share of assets.
     pub loads: CohortView,
     /// The client's network.
@@ -67,7 +69,7 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::SERVER_EXCESS] = excess(tally.server, tally.expected.server, tally.outcomes);
     x[i::AUTH_FAILURES] = tally.auth;
     x[i::RESPONSE] = tally.response;
-    x[i::LATENCY_EXCESS] = tally.latency_excess;
+    x[i::TURNS] = profile.turns;
 
     x[i::ROUTES_DISTINCT] = profile.routes.estimate();
     x[i::PATHS_DISTINCT] = profile.paths.estimate();

@@ -65,6 +65,7 @@ impl Memory {
             agent,
             cohort: self.groups.cohort(facts.fingerprint, facts.route.id, now),
             visits: self.groups.visits(facts.route.id, now),
+            turns: self.groups.turns(facts.route.id, now),
             loads,
             network: self.networks.with(network, now, |entry| entry.observe(client, now)),
         }
@@ -74,7 +75,7 @@ impl Memory {
     pub fn observe(&self, profile: &mut Profile, facts: &Facts, around: &Surroundings) -> Note {
         let previous = profile.last_route();
         let surprise = self.groups.surprise(facts.route.id, previous, &around.site, &around.route);
-        profile.observe(facts, surprise);
+        let turn = profile.observe(facts, surprise, around.turns);
         Note::Request {
             route: facts.route.id,
             previous,
@@ -92,6 +93,7 @@ impl Memory {
                 reason = "a logarithm of a count needs no more digits"
             )]
             depth: ln_1p(profile.requests() as f32),
+            turn,
             judged: None,
         }
     }
@@ -120,23 +122,22 @@ impl Memory {
     /// What a route gives everybody. Of a route that nobody ever reached with success nothing can
     /// be expected but what the site gives as a whole: else scanners would set their own standard.
     #[must_use]
-    pub fn expected(&self, route: RouteId, known: bool, now: Timestamp) -> (Ratios, Option<f32>) {
+    pub fn expected(&self, route: RouteId, known: bool, now: Timestamp) -> Ratios {
         const PRIOR: f32 = 8.0;
         let site = usual_of_sites(&self.groups.site(now).group);
         if !known {
-            return (site, None);
+            return site;
         }
         let view = self.groups.route(route, now);
         let towards =
             |own: f32, all: f32| (own * view.outcomes + all * PRIOR) / (view.outcomes + PRIOR);
-        let ratios = Ratios {
+        Ratios {
             error: towards(view.ratios.error, site.error),
             auth: towards(view.ratios.auth, site.auth),
             missing: towards(view.ratios.missing, site.missing),
             // When the whole site fails, no route was expected to do better.
             server: towards(view.ratios.server, site.server).max(site.server),
-        };
-        (ratios, view.latency)
+        }
     }
 
     /// Learns an outcome for the network and the groups; `weight` is how much it may teach.
@@ -210,10 +211,10 @@ mod tests {
         let outcome = Outcome { status: 404, bytes: 0, duration: None };
         let learn = |from: u64, times: u64| {
             for at in (0..times).map(|n| Timestamp::from_secs(1_000_000 + from + n)) {
-                let (expected, _) = memory.expected(trace.route, false, at);
+                let expected = memory.expected(trace.route, false, at);
                 memory.learn(&trace, &outcome, expected, 1.0, at);
             }
-            memory.expected(trace.route, false, Timestamp::from_secs(1_000_000 + from + times)).0
+            memory.expected(trace.route, false, Timestamp::from_secs(1_000_000 + from + times))
         };
         let young = learn(0, 5);
         assert!(young.missing < 0.2 && young.error < 0.2, "{young:?}");

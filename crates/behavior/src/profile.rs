@@ -52,7 +52,56 @@ pub(crate) struct Tally {
     pub server: f32,
     pub expected: Ratios,
     pub response: f32,
-    pub latency_excess: f32,
+}
+
+/// The routes that a client asks for most, and how often, at least (Misra and Gries, "Finding repeated
+/// elements", Science of Computer Programming 2, 1982). It forgets half of it at each epoch.
+#[derive(Clone, Copy, Debug, Default)]
+struct Habits {
+    routes: [RouteId; 2],
+    counts: [u16; 2],
+}
+
+impl Habits {
+    /// Set while the client has not asked for the route since the epoch began.
+    const STALE: u16 = 1 << 15;
+
+    /// Counts a request; which time it is, unless it is one of many routes.
+    fn add(&mut self, route: RouteId) -> Option<Turn> {
+        let counts = &mut self.counts;
+        let at = (0..2).find(|&at| self.routes[at] == route && counts[at] != 0);
+        let Some(at) = at.or_else(|| (0..2).find(|&at| counts[at] == 0)) else {
+            for count in counts {
+                let less = (*count & !Self::STALE) - 1;
+                *count = if less == 0 { 0 } else { less | *count & Self::STALE };
+            }
+            return None;
+        };
+        self.routes[at] = route;
+        let opens = counts[at] == 1 || counts[at] & Self::STALE != 0;
+        let times = (counts[at] & !Self::STALE).saturating_add(1).min(Self::STALE - 1);
+        counts[at] = times;
+        Some(Turn { times, opens })
+    }
+
+    fn halve(&mut self) {
+        for count in &mut self.counts {
+            *count = (*count & !Self::STALE) / 2;
+            if *count > 0 {
+                *count |= Self::STALE;
+            }
+        }
+    }
+}
+
+/// A request for a route, among those that the client made for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// How often the client asked for the route lately, this time included.
+    pub times: u16,
+    /// Whether it is the first time in some minutes that counts: the second, for who goes everywhere asks
+    /// once for much.
+    pub opens: bool,
 }
 
 /// How far a mean moves towards the latest of so many values.
@@ -83,6 +132,7 @@ pub struct Profile {
     pub(crate) pages: f32,
     pub(crate) gap_mean: f32,
     pub(crate) gap_square: f32,
+    pub(crate) turns: f32,
     pub(crate) shares: Shares,
     pub(crate) tally: Tally,
     pub(crate) paths: Distinct<4>,
@@ -91,6 +141,7 @@ pub struct Profile {
     pub(crate) users: Distinct<1>,
     pub(crate) agents: Distinct<1>,
     pub(crate) networks: Distinct<1>,
+    habits: Habits,
     /// The pages visited last, latest first.
     visited: [u32; 4],
     /// The lower half of the last id: enough to tell a step.
@@ -120,6 +171,7 @@ impl Profile {
             pages: 0.0,
             gap_mean: 0.0,
             gap_square: 0.0,
+            turns: 0.0,
             shares: Shares::default(),
             tally: Tally::default(),
             paths: Distinct::default(),
@@ -128,6 +180,7 @@ impl Profile {
             users: Distinct::default(),
             agents: Distinct::default(),
             networks: Distinct::default(),
+            habits: Habits::default(),
             visited: [0; 4],
             last_id: 0,
             last_id_route: 0,
@@ -256,8 +309,9 @@ impl Profile {
         (1.0 - risk).max(0.0) * 20.0 / (20.0 + self.tally.outcomes)
     }
 
-    /// Takes in a request. `surprise` holds the bits of its route and of the step to it.
-    pub fn observe(&mut self, facts: &Facts, surprise: (f32, f32)) {
+    /// Takes in a request. `surprise` holds the bits of its route and of the step to it, `turns` how often
+    /// clients usually ask for its route, as ln(1 + n). Answers with which time this is, of what is no asset.
+    pub fn observe(&mut self, facts: &Facts, surprise: (f32, f32), turns: f32) -> Option<Turn> {
         let now = facts.time;
         self.advance(now);
         self.requests = self.requests.saturating_add(1);
@@ -319,10 +373,18 @@ impl Profile {
             self.entry_route = facts.route.id;
         }
         self.last_route = facts.route.id;
+        if asset {
+            return None;
+        }
+        let turn = self.habits.add(facts.route.id);
+        let times = turn.map_or(1, |turn| turn.times);
+        let beyond = (ln_1p(times.into()) - turns) * std::f32::consts::LOG2_E;
+        self.turns += (beyond - self.turns) * pace;
+        turn
     }
 
-    /// Learns an outcome. `expected` is what the route gives everybody, `usual` its ln(1 + ms).
-    pub fn learn(&mut self, outcome: &Outcome, expected: Ratios, usual: Option<f32>) {
+    /// Learns an outcome. `expected` is what the route gives everybody.
+    pub fn learn(&mut self, outcome: &Outcome, expected: Ratios) {
         self.learned = self.learned.saturating_add(1);
         let flag = |set: bool| f32::from(u8::from(set));
         let answer = outcome.answer();
@@ -340,10 +402,6 @@ impl Profile {
         #[allow(clippy::cast_precision_loss, reason = "its logarithm is a feature")]
         let bytes = ln_1p(outcome.bytes as f32);
         tally.response += (bytes - tally.response) * pace;
-        if let (Some(duration), Some(usual)) = (outcome.duration, usual) {
-            let excess = ln_1p(duration.as_secs_f32() * 1e3) - usual;
-            tally.latency_excess += (excess - tally.latency_excess) * pace;
-        }
     }
 
     fn advance(&mut self, now: Timestamp) {
@@ -387,6 +445,7 @@ impl Profile {
             }
             if epoch - before > 1 {
                 self.forget(!phase);
+                self.habits = Habits::default();
             }
         }
         self.last = now;
@@ -399,6 +458,7 @@ impl Profile {
         self.users.halve(phase);
         self.agents.halve(phase);
         self.networks.halve(phase);
+        self.habits.halve();
     }
 
     /// Whether the request's id follows the one before on the same route; remembers the id.
@@ -416,5 +476,54 @@ impl Profile {
             && (1..=WALK).contains(&step);
         (self.last_id, self.last_id_route) = (low, facts.route.id);
         walks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn habits_are_the_routes_asked_for_most() {
+        let mut habits = Habits::default();
+        let times = |turn: Option<Turn>| turn.map(|turn| (turn.times, turn.opens));
+        for n in 1..=40 {
+            assert_eq!(times(habits.add(7)), Some((n, n == 2)));
+            assert_eq!(times(habits.add(9)), Some((n, n == 2)));
+        }
+        // Others wear them off, one by one.
+        assert_eq!(times(habits.add(1)), None);
+        assert_eq!(times(habits.add(7)), Some((40, false)));
+        habits.halve();
+        assert_eq!(times(habits.add(7)), Some((21, true)));
+        assert_eq!(times(habits.add(7)), Some((22, false)));
+        // Of 9 there are 19 left, not asked for since.
+        for n in 0..19 {
+            assert_eq!(times(habits.add(100 + n)), None);
+        }
+        assert_eq!(times(habits.add(200)), Some((1, false)), "the place of 9 is free");
+    }
+
+    #[test]
+    fn habits_saturate_and_pass() {
+        let mut habits = Habits::default();
+        let most = (0..70_000).filter_map(|_| habits.add(3)).last().unwrap().times;
+        assert_eq!(most, Habits::STALE - 1);
+        (0..16).for_each(|_| habits.halve());
+        assert_eq!(habits.add(3), Some(Turn { times: 1, opens: false }));
+    }
+
+    #[test]
+    fn anything_can_be_asked_for_in_any_order() {
+        let mut habits = Habits::default();
+        for n in 0..200_000u64 {
+            let dice = crate::mix(n, 5);
+            if dice.is_multiple_of(50) {
+                habits.halve();
+            }
+            #[allow(clippy::cast_possible_truncation, reason = "below six")]
+            let turn = habits.add((dice >> 8) as u16 % 6);
+            assert!(turn.is_none_or(|turn| turn.times >= 1 && turn.times < Habits::STALE));
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! what is unknown has the neutral value that its row states, so a model never meets a NaN.
 
 /// The version of this table; it changes whenever a row is added, removed or redefined.
-pub const SCHEMA_VERSION: u32 = 5;
+pub const SCHEMA_VERSION: u32 = 6;
 
 /// One row of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ schema! {
     35 AGENT_ASSETS "agent_assets" "share of assets among the requests of the fingerprint over a minute less the site's, −1..1" "assets that clients of the same fingerprint load, beside everybody";
     36 PAYLOAD "payload" "mean of ln(1 + payload bytes)" "size of what is sent";
     37 RESPONSE "response" "mean of ln(1 + response bytes)" "size of what is fetched";
-    38 LATENCY_EXCESS "latency_excess" "mean of ln(duration / the route's own), 0 when unknown" "how much longer than usual requests take";
+    38 TURNS "turns" "mean over requests but assets of log2 of how often the client asked for their route lately, against what is usual of who asks for it" "how often it asks for the same, beside others";
     39 REPUTATION "reputation" "0 unknown, 1 listed as hosting or proxy, 2 listed as hostile, −1 listed as good" "what lists say of the address";
     40 AGENT_KIND "agent_kind" "0 none, 1 browser, 2 app or HTTP library (and everybody where no agents are told), 3 declared robot" "kind of user agent";
     41 BARE_PAGES "bare_pages" "pages fetched without any asset by something that claims to be a browser, ln(1 + n)" "pages of a browser without assets";

@@ -149,16 +149,16 @@ impl Engine {
         self.paths.take(ticket.pending, |method, path| {
             self.memory.learn_route(method, path, outcome.status);
         });
-        let (expected, usual) = self.memory.expected(ticket.trace.route, ticket.known, now);
+        let expected = self.memory.expected(ticket.trace.route, ticket.known, now);
         // A client that was evicted meanwhile is not brought back for an outcome.
         let learned = self.clients.update(ticket.client, |client| {
             let risk = client.standing.risk;
             let weight = client.profile.lesson_weight(risk);
-            client.profile.learn(outcome, expected, usual);
+            client.profile.learn(outcome, expected);
             if let Some(guests) = &mut client.guests
                 && let Some(guest) = guests.find(ticket.trace.fingerprint)
             {
-                guest.profile.learn(outcome, expected, usual);
+                guest.profile.learn(outcome, expected);
             }
             (weight, risk)
         });

@@ -194,7 +194,7 @@ mod tests {
         for n in 0..MOST {
             let guest = guests.welcome(&facts(&format!("browser {n}"), 1000));
             guest.standing.good = if n < 10 { OWN_GOOD } else { 0.0 };
-            guest.profile.observe(&facts(&format!("browser {n}"), 1000), (0.0, 0.0));
+            guest.profile.observe(&facts(&format!("browser {n}"), 1000), (0.0, 0.0), 0.0);
         }
         for n in 0..500 {
             guests.welcome(&facts(&format!("made up {n}"), 1000 + n));

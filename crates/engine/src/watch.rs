@@ -428,6 +428,7 @@ mod tests {
             surprise: (0.0, 0.0),
             weight: 1.0,
             pace: 1.0,
+            turn: None,
             depth: 1.0,
             judged: None,
         }

@@ -44,7 +44,6 @@ pub const GROUPS: &[(&str, &[usize])] = &[
             i::BARE_PAGES,
             i::PAYLOAD,
             i::RESPONSE,
-            i::LATENCY_EXCESS,
             i::ODD_PATH_SHARE,
         ],
     ),
@@ -79,6 +78,7 @@ pub const GROUPS: &[(&str, &[usize])] = &[
             i::ROUTE_RUSH,
             i::ROUTE_ERROR_RISE,
             i::ROUTE_DEPTH,
+            i::TURNS,
         ],
     ),
     (

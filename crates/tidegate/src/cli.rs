@@ -192,7 +192,7 @@ pub(crate) struct TrainArgs {
     /// Train the plain logistic baseline instead of boosted trees.
     #[arg(long)]
     pub(crate) logistic: bool,
-    /// How often to simulate every scenario, each time on a site of its own, for 2 to 45 minutes.
+    /// How often to simulate every scenario, each time on a site of its own, for 3 to 60 minutes.
     #[arg(long, default_value_t = Plan::default().rounds, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) rounds: u64,
     /// The first site's seed. Below 1000000 it overlaps with what `evaluate` uses.
@@ -499,7 +499,7 @@ pub(crate) struct ExportArgs {
     /// Simulate labelled sites instead of reading a log.
     #[arg(long, conflicts_with_all = ["files", "labels", "config", "model", "map"])]
     pub(crate) simulate: bool,
-    /// How often to simulate every scenario, each time on a site of its own, for 2 to 45 minutes.
+    /// How often to simulate every scenario, each time on a site of its own, for 3 to 60 minutes.
     #[arg(long, default_value_t = 10, requires = "simulate", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) rounds: u32,
     /// The first simulated site's seed. Below 1000000 it overlaps with what `evaluate` and `models

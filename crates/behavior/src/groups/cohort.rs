@@ -2,7 +2,8 @@
 
 use super::group::{AtomicF32, seconds};
 use super::{HOUR, MINUTE, MOMENT, TEN_MINUTES};
-use crate::math::decay;
+use crate::math::{decay, ln_1p};
+use crate::profile::Turn;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What is known of a group so small that it has no ratios: who shares a fingerprint on one route,
@@ -23,22 +24,26 @@ pub(super) struct Cohort {
 
 const _: () = assert!(size_of::<Cohort>() == 32, "two cohorts share a cache line");
 
+// What is cut off is the wrapping.
+#[allow(clippy::cast_possible_truncation)]
+fn moment(now: u64) -> u32 {
+    (now / MOMENT) as u32
+}
+
+/// The seconds since a moment. Exact to a millisecond for hours, and of what is older nothing is left.
+#[allow(clippy::cast_precision_loss)]
+fn passed(now: u64, since: &AtomicU32) -> f32 {
+    let passed = moment(now).wrapping_sub(since.load(Ordering::Relaxed));
+    // What lies ahead was written by another thread.
+    passed.cast_signed().max(0) as f32 * (MOMENT as f32 * 1e-9)
+}
+
 /// Requests that suspicion is drawn to 0 by: fewer than this many prove nothing.
 const SUSPICION_PRIOR: f32 = 12.0;
 
 impl Cohort {
-    // What is cut off is the wrapping.
-    #[allow(clippy::cast_possible_truncation)]
-    fn moment(now: u64) -> u32 {
-        (now / MOMENT) as u32
-    }
-
-    // Exact to a millisecond for hours, and of what is older nothing is left.
-    #[allow(clippy::cast_precision_loss)]
     fn age(&self, now: u64) -> f32 {
-        let passed = Self::moment(now).wrapping_sub(self.at.load(Ordering::Relaxed));
-        // What lies ahead was written by another thread.
-        passed.cast_signed().max(0) as f32 * (MOMENT as f32 * 1e-9)
+        passed(now, &self.at)
     }
 
     /// Takes in a request of this weight with this mark.
@@ -60,7 +65,7 @@ impl Cohort {
     fn advance(&self, now: u64) {
         let age = self.age(now);
         if age > 0.0 {
-            self.at.store(Self::moment(now), Ordering::Relaxed);
+            self.at.store(moment(now), Ordering::Relaxed);
             let (minute, hour) = (decay(age, MINUTE), decay(age, HOUR));
             self.minute.scale(minute);
             self.marked_minute.scale(minute);
@@ -127,6 +132,53 @@ impl CohortView {
         let usual = (self.marked_hour - self.marked_minute).max(0.0) / before.max(1e-3);
         let certain = before / (before + PRIOR);
         (self.marked_minute - usual * self.minute) / (self.minute + PRIOR) * certain
+    }
+}
+
+/// How often clients ask for a route: over an hour, the sum of ln(1 + n) over those that asked n times
+/// within some minutes, n > 1, and how many they were.
+#[derive(Default)]
+pub(super) struct Turns {
+    /// In units of [`MOMENT`], wrapping.
+    at: AtomicU32,
+    sum: AtomicF32,
+    clients: AtomicF32,
+}
+
+/// ln(1 + n) of the clients of a route that nobody knows yet: they ask twice.
+const TURNS_USUAL: f32 = 1.1;
+/// How many clients that counts for.
+const TURNS_PRIOR: f32 = 3.0;
+
+impl Turns {
+    /// Takes in which time it is. All that a client does adds up to ln(1 + n), for one client: nobody can
+    /// make usual what it alone does.
+    pub(super) fn add(&self, now: u64, turn: Turn) {
+        let kept = self.kept(now);
+        if kept < 1.0 {
+            self.at.store(moment(now), Ordering::Relaxed);
+            self.sum.scale(kept);
+            self.clients.scale(kept);
+        }
+        let times = f32::from(turn.times);
+        if turn.opens {
+            self.sum.add(ln_1p(times));
+            self.clients.add(1.0);
+        } else if turn.times > 1 {
+            self.sum.add(ln_1p(times) - ln_1p(times - 1.0));
+        }
+    }
+
+    /// The mean of ln(1 + n).
+    pub(super) fn mean(&self, now: u64) -> f32 {
+        let kept = self.kept(now);
+        (self.sum.get() * kept + TURNS_USUAL * TURNS_PRIOR)
+            / (self.clients.get() * kept + TURNS_PRIOR)
+    }
+
+    /// How much is left of what was known at the last addition.
+    fn kept(&self, now: u64) -> f32 {
+        decay(passed(now, &self.at), HOUR)
     }
 }
 

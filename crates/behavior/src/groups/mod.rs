@@ -12,10 +12,10 @@ pub use cohort::{CohortView, Spans};
 pub use group::{GroupView, Ratios};
 
 use crate::math::{decay, log2};
-use crate::profile::Profile;
+use crate::profile::{Profile, Turn};
 use crate::record::Answer;
 use crate::routes::{MAX_ROUTES, RouteId};
-use cohort::{Cohort, Counts};
+use cohort::{Cohort, Counts, Turns};
 use group::{AtomicF32, Group, seconds};
 use parking_lot::Mutex;
 use prefetch_index::prefetch_index;
@@ -76,6 +76,8 @@ pub enum Note {
         pace: f32,
         /// ln(1 + the client's requests so far).
         depth: f32,
+        /// Which time it is that the client asks for the route; `None` for an asset.
+        turn: Option<Turn>,
         /// The client's first route, and what the model thinks of the request, 0..1, as far as that
         /// says something of those who came the same way.
         judged: Option<(RouteId, f32)>,
@@ -123,6 +125,8 @@ pub struct Groups {
     cohorts: Box<[Cohort]>,
     /// By route; the mark is how deep clients are in their visits.
     visits: Box<[Cohort]>,
+    /// By route.
+    turns: Box<[Turns]>,
     /// Beside `agents`; the mark is the share of assets.
     loads: Box<[Cohort]>,
     /// The weight of the site's requests for assets.
@@ -154,6 +158,7 @@ impl Default for Groups {
             arrivals: Counts::default(),
             cohorts: (0..COHORTS).map(|_| Cohort::default()).collect(),
             visits: (0..MAX_ROUTES).map(|_| Cohort::default()).collect(),
+            turns: (0..MAX_ROUTES).map(|_| Turns::default()).collect(),
             loads: (0..MAX_AGENTS).map(|_| Cohort::default()).collect(),
             fetched: Counts::default(),
             assets: AtomicF32::default(),
@@ -299,6 +304,12 @@ impl Groups {
         self.visits[usize::from(route) % MAX_ROUTES].view(now.as_nanos())
     }
 
+    /// How often a client asks for a route within some minutes, the mean of ln(1 + n) over clients.
+    #[must_use]
+    pub fn turns(&self, route: RouteId, now: Timestamp) -> f32 {
+        self.turns[usize::from(route) % MAX_ROUTES].mean(now.as_nanos())
+    }
+
     /// What was thought of those who came to the site like this client, 0..1: by the same first
     /// route, with the same fingerprint or with any.
     #[must_use]
@@ -368,6 +379,7 @@ impl Groups {
                 }
                 prefetch_index(&self.cohorts, cohort_slot(agent, route));
                 prefetch_index(&self.visits, usize::from(route) % MAX_ROUTES);
+                prefetch_index(&self.turns, usize::from(route) % MAX_ROUTES);
                 (route, agent)
             }
             Note::Outcome { route, agent, .. } => (route, agent),
@@ -397,6 +409,7 @@ impl Groups {
                 weight,
                 pace,
                 depth,
+                turn,
                 judged,
             } => {
                 let before = self.loaded_at.load(Ordering::Relaxed);
@@ -411,6 +424,9 @@ impl Groups {
                 self.cohorts[cohort_slot(agent, route)].add(now, weight, 0.0);
                 let place = usize::from(route) % MAX_ROUTES;
                 self.visits[place].add(now, weight, depth);
+                if let Some(turn) = turn {
+                    self.turns[place].add(now, turn);
+                }
                 let slot = self.agent_slot_for(agent, now);
                 self.loads[slot].add(now, weight, mark);
                 if let Some((entry, score)) = judged {

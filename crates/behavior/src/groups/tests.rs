@@ -16,8 +16,18 @@ fn request(route: RouteId, previous: RouteId, agent: u64) -> Note {
         weight: 1.0,
         pace: 0.0,
         depth: 1.0,
+        turn: None,
         judged: None,
     }
+}
+
+/// A request for a route of somebody whose so manyth it is.
+fn turn_of(route: RouteId, times: u16) -> Note {
+    let mut note = request(route, 0, 9);
+    if let Note::Request { turn, .. } = &mut note {
+        *turn = Some(Turn { times, opens: times == 2 });
+    }
+    note
 }
 
 fn outcome(route: RouteId, status: u16) -> Note {
@@ -185,4 +195,24 @@ fn fingerprints_are_bounded_and_the_common_one_stays() {
         groups.note(now, request(1, 0, 0x1234_5678_9abc_def0));
     }
     assert!(groups.agent(0x1234_5678_9abc_def0, now).0.hour > 90_000.0);
+}
+
+#[test]
+fn how_often_clients_ask_is_told_by_most_of_them_and_not_by_the_one_who_asks_most() {
+    let groups = Groups::default();
+    let mut now = Timestamp::from_secs(1_000);
+    let mut note = |note| {
+        now = now.plus(std::time::Duration::from_millis(200));
+        groups.note(now, note);
+    };
+    for _ in 0..50 {
+        (1..=3).for_each(|times| note(turn_of(3, times)));
+        (1..=40).for_each(|times| note(turn_of(4, times)));
+    }
+    (1..=2000).for_each(|times| note(turn_of(3, times)));
+    let usual = |route, later| groups.turns(route, now.plus(std::time::Duration::from_secs(later)));
+    assert!((usual(3, 1) - 4f32.ln()).abs() < 0.15, "{}", usual(3, 1));
+    assert!((usual(4, 1) - 41f32.ln()).abs() < 0.3, "{}", usual(4, 1));
+    assert!((usual(4, 36_000) - 3f32.ln()).abs() < 0.1, "it is forgotten");
+    assert!((usual(5, 1) - 3f32.ln()).abs() < 0.1, "nothing is known of another");
 }

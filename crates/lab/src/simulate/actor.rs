@@ -407,8 +407,17 @@ impl Stage<'_> {
         (wave + self.dice.pause(waves.width)).min(self.length)
     }
 
-    /// When an attack of this family begins and ends: within the attack's span, not all at once.
+    /// When an attack of this family begins and ends: within the attack's span, not all at once. Three in
+    /// ten last as long as there is anything to be seen, for to be there for long is no virtue.
     pub fn bout(&mut self, shortest: f64, longest: f64) -> Span {
+        if self.dice.chance(0.3) {
+            return self.span;
+        }
+        self.spell(shortest, longest)
+    }
+
+    /// As [`bout`](Self::bout), of what nobody can keep up for long.
+    pub fn spell(&mut self, shortest: f64, longest: f64) -> Span {
         let from = self.span.from + self.dice.unit() * self.span.length() * 0.5;
         let length = self.dice.spread(shortest, longest);
         Span { from, to: (from + length).min(self.span.to) }

@@ -65,6 +65,8 @@ pub(super) struct Browser {
     pub assets: f64,
     revalidates: f64,
     speed: f64,
+    /// How long it takes to fill in what others do in a second.
+    hands: f64,
     cache: HashSet<Asset>,
     version: u64,
     page: Option<usize>,
@@ -84,6 +86,8 @@ impl Browser {
             assets: if dice.chance(0.08) { dice.between(0.0, 0.6) } else { 1.0 },
             revalidates: if dice.chance(0.5) { 0.0 } else { dice.between(0.0, 0.4) },
             speed: dice.spread(0.004, 0.15),
+            // Three in ten have it filled in by a program that knows what they sent before.
+            hands: if dice.chance(0.3) { dice.spread(0.1, 0.4) } else { dice.spread(0.5, 2.0) },
             cache: HashSet::new(),
             version: 0,
             page: None,
@@ -335,7 +339,8 @@ impl Browser {
         let mut now = self.open_form(stage, at, form);
         let wrong = stage.dice.zipf(5, 1.8);
         for attempt in 0..=wrong {
-            now += stage.dice.log_normal(if attempt == 0 { 20.0 } else { 9.0 }, 0.8);
+            let seconds = if attempt == 0 { 20.0 } else { 9.0 };
+            now += stage.dice.log_normal(seconds * self.hands, 0.8);
             self.submit(stage, now, form, attempt == wrong);
         }
         now
@@ -369,12 +374,13 @@ impl Browser {
     pub(super) fn log_in(&mut self, stage: &mut Stage<'_>, at: f64, wrong: usize) -> f64 {
         let mut now = self.form(stage, at);
         if stage.site.login.form.is_some() {
-            now += stage.dice.log_normal(8.0, 0.7);
+            now += stage.dice.log_normal(8.0 * self.hands, 0.7);
         }
         self.client.user = stage.user();
         for attempt in 0..=wrong {
             self.attempt(stage, now, attempt == wrong);
-            now += stage.dice.log_normal(if attempt == wrong { 1.0 } else { 7.0 }, 0.6);
+            let pause = if attempt == wrong { 1.0 } else { 7.0 * self.hands };
+            now += stage.dice.log_normal(pause, 0.6);
         }
         self.client.known = true;
         now

@@ -23,11 +23,12 @@ impl Family for Crawler {
     fn play(&self, stage: &mut Stage<'_>) {
         let whole = stage.budget;
         loop {
-            let rate = stage.dice.spread(0.05, 4.0);
+            let published = stage.dice.chance(0.6);
+            // Who says where it comes from may be trusted with more.
+            let rate = stage.dice.spread(0.05, if published { 4.0 } else { 0.8 });
             let pictures = if stage.dice.chance(0.3) { stage.dice.between(0.05, 0.6) } else { 0.0 };
             let (gone, unchanged) = (stage.dice.spread(0.002, 0.15), stage.dice.between(0.0, 0.4));
             let first = stage.client(Place::Hosting, AgentKind::Robot);
-            let published = stage.dice.chance(0.6);
             // Large ones come from several addresses of one network.
             for n in 0..1 + stage.dice.zipf(8, 1.2) {
                 let mut client = first.clone();

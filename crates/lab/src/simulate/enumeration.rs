@@ -43,7 +43,12 @@ impl Family for Enumeration {
             let hosted = stage.dice.unit();
             let account = stage.dice.chance(0.5);
             let answers = Answers {
-                exist: if stage.dice.chance(0.3) { 1.0 } else { stage.dice.between(0.02, 0.9) },
+                // Who has an account and is shown everything asks for what it may have.
+                exist: if !account && stage.dice.chance(0.3) {
+                    1.0
+                } else {
+                    stage.dice.between(0.02, 0.9)
+                },
                 refused: if stage.dice.chance(0.5) { 0.0 } else { stage.dice.between(0.1, 1.0) },
             };
             let step = if stage.dice.chance(0.65) {

@@ -131,7 +131,7 @@ impl Family for Flood {
         loop {
             let sources = if stage.dice.chance(0.4) { 1 } else { stage.dice.magnitude(2, 12) };
             let rate = stage.dice.spread(4.0, 500.0);
-            let bout = stage.bout(15.0, 600.0);
+            let bout = stage.spell(15.0, 600.0);
             let target = Target::draw(stage);
             let mask = stage.disguise();
             let rotates = stage.dice.chance(0.2);

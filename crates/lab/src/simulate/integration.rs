@@ -37,13 +37,16 @@ impl Family for Integration {
             if stage.dice.chance(0.08) {
                 client.agent = Arc::default();
             }
-            if stage.dice.chance(0.75) || kind == AgentKind::Browser {
+            if stage.dice.chance(0.88) || kind == AgentKind::Browser {
                 stage.give_credential(&mut client);
             } else if stage.dice.chance(0.4) {
                 client.user = stage.user();
             }
             client.known = true;
-            let rate = stage.dice.spread(0.5, 50.0);
+            // Nor can who copies a catalogue in haste, or is quick where others say who they are.
+            let named = client.credential.is_some() || client.user.is_some();
+            let quickest = if named || !stage.site.names_credentials { 50.0 } else { 3.0 };
+            let rate = stage.dice.spread(0.5, quickest);
             let from = if stage.dice.chance(0.6) {
                 0.0
             } else {
@@ -54,6 +57,7 @@ impl Family for Integration {
             let span = Span { from, to: (from + (share / rate).max(20.0)).min(stage.length) };
             let mut pace = Pace::draw(&mut stage.dice, rate);
             match stage.dice.below(12) {
+                1 | 2 | 8 if !named && rate > 1.0 => mixed(stage, &client, span, &mut pace),
                 0 => poll(stage, &client, span, &mut pace),
                 1 | 2 => sync(stage, &client, span, &mut pace),
                 3 => batch(stage, &client, rate, share as usize),

@@ -38,6 +38,7 @@ mod office;
 mod patient;
 mod plain;
 mod ramp;
+mod reader;
 pub mod route;
 mod scanner;
 mod scenario;
@@ -62,6 +63,7 @@ use agents::Agents;
 use developer::Developer;
 use dice::Dice;
 use plain::Plain;
+use reader::Reader;
 use site::{Site, Span, Style};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -187,6 +189,8 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     let attacks = scenario.attacks(&mut fate);
     mishaps(&mut site, scenario, &mut fate, length);
     suited(&mut site, &attacks, &mut fate);
+    // Some attacks were under way before anything was seen of the site.
+    let under_way = Dice::new(seed, 10).chance(0.25);
     let mut cast: Vec<(u64, &dyn Family, f64, Span)> = Vec::new();
     let whole = Span { from: 0.0, to: length };
     let mut legitimate = 0.0;
@@ -196,6 +200,9 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         let (low, high) = if scenario == Scenario::Mixed { (0.0, 0.7) } else { (0.2, 0.5) };
         let mut from = length * dice.between(low, high);
         let mut comes = true;
+        if under_way && family.abusive() {
+            from = 0.0;
+        }
         if deserted.is_some() {
             from *= solitude.unit();
             comes = solitude.chance(0.4);
@@ -218,6 +225,12 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         let volume = Developer.volume(&mut solitude, site.style);
         legitimate += volume;
         cast.push((FAMILIES.len() as u64, &Developer, volume, whole));
+    }
+    let mut bookish = Dice::new(seed, 11);
+    if site.style != Style::Api && bookish.chance(0.5) {
+        let volume = Reader.volume(&mut bookish, site.style);
+        legitimate += volume;
+        cast.push((FAMILIES.len() as u64 + 2, &Reader, volume, whole));
     }
     // On one site in five clients show nothing of a visit, and on most of these there is nobody else.
     let mut dull = Dice::new(seed, 8);

@@ -35,6 +35,7 @@ impl Family for Patient {
             _ => (false, 0.0),
         };
         let gap = stage.dice.spread(2.0, 900.0);
+        let waits = stage.dice.spread(0.1, 15.0);
         let right = stage.dice.spread(0.0005, 0.03);
         let cost = tries * if form { 2.0 + assets * site.shared_assets as f64 } else { 1.0 };
         let every = bout.length() / (stage.budget as f64 / cost).max(30.0);
@@ -49,7 +50,7 @@ impl Family for Patient {
                 let good = stage.dice.chance(right);
                 if form {
                     at = browser.form(stage, at);
-                    at += stage.dice.log_normal(1.5, 0.8);
+                    at += stage.dice.log_normal(waits, 0.6);
                 }
                 browser.client.user = stage.user();
                 browser.attempt(stage, at, good);

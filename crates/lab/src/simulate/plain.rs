@@ -112,13 +112,13 @@ impl Custom {
         let first = if pages { 0 } else { site.pages };
         let mut routes = vec![site.readable(dice)];
         routes.extend((0..dice.magnitude(2, most.max(2))).map(|_| first + dice.below(most)));
-        let few = dice.magnitude(1, 40);
+        let few = dice.magnitude(1, 120);
         Self {
             routes,
             skew: if dice.chance(0.5) { 0.0 } else { dice.between(0.4, 1.5) },
-            items: match dice.below(4) {
+            items: match dice.below(12) {
                 0 if alone => Items::Any,
-                0 | 1 => Items::Popular,
+                0..=5 => Items::Popular,
                 _ => Items::Few(few),
             },
             rate: dice.spread(0.3, if alone { 40.0 } else { 15.0 }) / 60.0,

@@ -1,6 +1,7 @@
 //! Scrapers: the catalogue taken away page by page, by a script or by what looks like a browser.
 
 use super::actor::{Client, Family, Pace, Stage};
+use super::agents::AgentKind;
 use super::browse::Browser;
 use super::dice::Dice;
 use super::route::{Query, RouteKind};
@@ -35,8 +36,13 @@ impl Family for Scraper {
 
     fn play(&self, stage: &mut Stage<'_>) {
         loop {
-            let rate = stage.dice.spread(0.5, 20.0);
-            let mask = stage.disguise();
+            let rate = stage.dice.spread(0.05, 20.0);
+            let mut mask = stage.disguise();
+            if stage.dice.chance(0.1) {
+                // Some say what they are, and ask nobody.
+                mask.agent = stage.agents.any(&mut stage.dice, AgentKind::Robot);
+                mask.kind = AgentKind::Robot;
+            }
             let bout = stage.bout(120.0, 3000.0);
             let sources = 1 + stage.dice.zipf(30, 1.1);
             let rotates = stage.dice.chance(0.35);
@@ -57,7 +63,7 @@ impl Family for Scraper {
             for n in 0..sources {
                 let most = stage.part(sources - n, 30);
                 let mut client = stage.recruit(hosted, &mask, rotates);
-                if api && stage.dice.chance(0.3) {
+                if api && stage.dice.chance(0.1) {
                     stage.give_credential(&mut client);
                 }
                 let pace = Pace::draw(&mut stage.dice, rate / (1.0 + sources as f64 * 0.2));
@@ -103,15 +109,16 @@ fn take(stage: &mut Stage<'_>, client: &Client, mut walk: Walk) {
     let items = route.items();
     let every = stage.dice.count(5, 40);
     let list = (0..site.pages).find(|&page| site.routes[page].ids.is_none()).unwrap_or(walk.route);
-    let style = stage.dice.below(3);
+    let style = stage.dice.below(4);
     let fixed: Arc<str> = format!("{}/", site.origin).into();
-    let mut before: Arc<str> = Arc::default();
+    let (mut before, mut from_list): (Arc<str>, Arc<str>) = Default::default();
     let (mut at, mut step) = (walk.span.from, 0);
     while at < walk.span.to && stage.sent < walk.most {
         let referer = match style {
             0 => Arc::default(),
             1 => fixed.clone(),
-            _ => before.clone(),
+            2 => before.clone(),
+            _ => from_list.clone(),
         };
         let listed = matches!(walk.order, Order::Listed) && step % every == 0;
         let (asked, path): (usize, Arc<str>) = if listed {
@@ -121,6 +128,9 @@ fn take(stage: &mut Stage<'_>, client: &Client, mut walk: Walk) {
             (walk.route, route.path(item, &Query::None).into())
         };
         before = format!("{}{path}", site.origin).into();
+        if listed {
+            from_list = before.clone();
+        }
         stage.ask(client, at, asked, path, referer);
         step += 1;
         at += walk.pace.next(&mut stage.dice);

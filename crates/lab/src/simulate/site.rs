@@ -234,7 +234,7 @@ impl Site {
                 .pick(&["/feed", "/rss.xml", "/atom.xml", "/feed.xml", "/index.xml", "/blog/rss"])
                 .to_owned(),
             names_users: dice.chance(0.7),
-            names_credentials: dice.chance(0.6),
+            names_credentials: dice.chance(0.85),
             sees_headers: dice.chance(0.4),
             deploy: None,
             outages: Vec::new(),

@@ -39,6 +39,7 @@ impl Family for Stuffing {
                 form: stage.dice.chance(0.5),
                 // A browser is driven, and loads what the form needs.
                 assets: if stage.dice.chance(0.4) { stage.dice.between(0.3, 1.0) } else { 0.0 },
+                waits: stage.dice.spread(0.02, 12.0),
                 rate,
             };
             for n in 0..sources {
@@ -58,6 +59,8 @@ struct Tries {
     form: bool,
     /// Share of the form's assets that are loaded.
     assets: f64,
+    /// Seconds between the form and the attempt.
+    waits: f64,
     rate: f64,
 }
 
@@ -75,11 +78,11 @@ fn attempts(stage: &mut Stage<'_>, mut client: Client, tries: &Tries, span: Span
     });
     while at < span.to && stage.sent < most {
         if let Some(browser) = &mut browser {
-            at = browser.form(stage, at) + stage.dice.between(0.05, 3.0);
+            at = browser.form(stage, at) + stage.dice.log_normal(tries.waits, 0.5);
         } else if let (Some(form), true) = (&site.login.form, tries.form) {
             let outcome = site.plain(&mut stage.dice, at, 200, 4000.0);
             stage.send(&client, at, Call::get(form.as_str()), outcome);
-            at += stage.dice.between(0.05, 0.6);
+            at += stage.dice.log_normal(tries.waits, 0.5);
         }
         client.user = stage.user();
         let right = stage.dice.chance(tries.right);

@@ -49,6 +49,7 @@ impl Family for Submitter {
                     _ => None,
                 },
                 reopens: stage.dice.chance(0.5),
+                waits: stage.dice.spread(0.05, 30.0),
                 span: stage.bout(120.0, 5400.0),
             };
             for n in 0..sources {
@@ -72,6 +73,8 @@ struct Tries {
     assets: Option<f64>,
     /// Whether it is opened each time, and not once.
     reopens: bool,
+    /// Seconds between the page and what is sent.
+    waits: f64,
     span: Span,
 }
 
@@ -84,7 +87,7 @@ fn submit(stage: &mut Stage<'_>, client: Client, tries: &Tries, most: usize) {
     while at < tries.span.to && stage.sent < most {
         if tries.assets.is_some() && (first || tries.reopens) {
             at = browser.open_form(stage, at, tries.form);
-            at += stage.dice.log_normal(1.5, 0.8);
+            at += stage.dice.log_normal(tries.waits, 0.6);
         }
         first = false;
         let good = stage.dice.chance(tries.good);

@@ -37,9 +37,9 @@ impl Telling {
             // Access logs of load balancers and of Envoy, as they come.
             34..=38 => Self { referers: false, ..Self::ALL },
             // HAProxy's, without captures.
-            39..=41 => Self { referers: false, agents: false, payloads: false, ..Self::ALL },
+            39..=42 => Self { referers: false, agents: false, payloads: false, ..Self::ALL },
             // The common log format.
-            42 | 43 => Self {
+            43..=45 => Self {
                 referers: false,
                 agents: false,
                 payloads: false,
@@ -48,7 +48,7 @@ impl Telling {
             },
             _ => Self {
                 referers: dice.chance(0.6),
-                agents: dice.chance(0.75),
+                agents: dice.chance(0.5),
                 payloads: dice.chance(0.5),
                 durations: dice.chance(0.5),
                 ..Self::ALL

@@ -190,7 +190,7 @@ mod tests {
             "moment": {"time": 1_689_687_856.5, "requests": 34, "allowed": false, "shadow": false,
                 "rule": "adaptive", "action": "throttle", "risk": 0.6, "score": 0.72,
                 "limit_per_min": 12.0, "route": "GET /orders/{id}"},
-            "model": "trees", "model_version": {"name": "built-in", "checksum": "0a1b2c3d"}, "schema": 5,
+            "model": "trees", "model_version": {"name": "built-in", "checksum": "0a1b2c3d"}, "schema": 6,
             "reasons": ["sends no referers (referer_share 0.00)"],
             "contributions": [
                 {"feature": "referer_share", "words": "sends referers", "value": 0.0, "added": 1.25,
@@ -212,7 +212,7 @@ mod tests {
             "  +1.25  sends referers: 0.00, usual here 0.80; with that the score would be 0.31\n",
             "  -0.50  requests a minute: 120\n",
             "the score would be 0.31, too low to be throttled\n  sends referers\n",
-            "model trees built-in 0a1b2c3d, features of schema 5\n",
+            "model trees built-in 0a1b2c3d, features of schema 6\n",
         ] {
             assert!(told.contains(part), "{part:?} not in\n{told}");
         }
