@@ -24,14 +24,16 @@ pub(super) struct Cohort {
 
 const _: () = assert!(size_of::<Cohort>() == 32, "two cohorts share a cache line");
 
-// What is cut off is the wrapping.
-#[allow(clippy::cast_possible_truncation)]
+#[allow(clippy::cast_possible_truncation, reason = "what is cut off is the wrapping")]
 fn moment(now: u64) -> u32 {
     (now / MOMENT) as u32
 }
 
-/// The seconds since a moment. Exact to a millisecond for hours, and of what is older nothing is left.
-#[allow(clippy::cast_precision_loss)]
+/// The seconds since a moment.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "exact to a millisecond for hours, and of what is older nothing is left"
+)]
 fn passed(now: u64, since: &AtomicU32) -> f32 {
     let passed = moment(now).wrapping_sub(since.load(Ordering::Relaxed));
     // What lies ahead was written by another thread.
