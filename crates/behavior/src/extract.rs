@@ -116,7 +116,7 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     let usual = |group: &GroupView| span.usual(group.minute, group.ten_minutes, group.hour);
     // A surge is what others do: nobody is a crowd alone, and whoever asks for what is rarely
     // asked for must not look like one.
-    let own = minute * profile.voice();
+    let own = profile.presence();
     let others = |group: &GroupView| (group.minute - own).max(0.0);
     let site_usual = usual(&site.group).max(1e-3);
     let agent_share = (others(&around.agent) + 0.5) / (others(&site.group) + 8.0);

@@ -95,6 +95,7 @@ impl Memory {
             depth: ln_1p(profile.requests() as f32),
             turn,
             judged: None,
+            doubt: 0.0,
         }
     }
 

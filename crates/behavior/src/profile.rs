@@ -289,6 +289,12 @@ impl Profile {
         20.0 / (20.0 + self.counts[2])
     }
 
+    /// How much the client's requests of the last minute weigh in the groups, if all are in the group.
+    #[must_use]
+    pub fn presence(&self) -> f32 {
+        self.counts[1] * self.voice()
+    }
+
     /// The route of the client's first request.
     #[must_use]
     pub const fn entry_route(&self) -> RouteId {

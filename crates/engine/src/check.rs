@@ -3,6 +3,7 @@
 //! Nothing here waits, allocates in the steady state, or fails.
 
 use crate::client::Client;
+use crate::company::{among, company};
 use crate::decision::{Action, Decision, RuleRef, Ticket};
 use crate::engine::Engine;
 use crate::guests::Guest;
@@ -51,15 +52,16 @@ impl Engine {
             // The last word of a model that is not waited for, else that of the one at hand.
             let advised = self.advices.as_ref().and_then(|all| all.score(who.client, now));
             let advised = advised.filter(|_| snapshot.policy.adaptive.enabled);
-            let score = advised.or_else(|| {
-                judge(&snapshot, &features, || {
-                    record(&client.profile, &client.standing, &snapshot, now)
-                })
-            });
+            let record = record(&client.profile, &client.standing, &snapshot, now);
+            let score = advised.or_else(|| judge(&snapshot, &features, record));
             self.counters.advised(advised.is_some());
             let evident = client.profile.evident();
             let score = score.map(|score| at_least(evident, score));
             let note = note.judged(&client.profile, score);
+            // What the others on the route are thought to be changes the odds, whatever scored it.
+            let own = client.profile.presence();
+            let company = company(&around, own, client.standing.risk, record);
+            let score = score.map(|score| among(score, company));
             let suspicion = self.memory.suspicion(&client.profile, &facts);
             if snapshot.policy.adaptive.enabled {
                 let (requests, doubt) = (client.profile.requests(), score.unwrap_or(0.0));
@@ -87,6 +89,7 @@ impl Engine {
             decision.anomaly = client.standing.oddity.score();
             decision.spared = apart;
             decision.evident = evident;
+            decision.company = company;
             client.answered(&decision);
             let seen = Seen {
                 name: who.name,
@@ -251,18 +254,10 @@ fn score(snapshot: &Snapshot, features: &Features) -> Option<f32> {
 /// and rightly so: of those who come with it most are. Whoever was there before and goes on as
 /// before is a bystander. So a client with a good `record` (0..1) is asked about a second time as if
 /// all were calm around it, and a lower answer counts by as much as the record does.
-pub(crate) fn judge(
-    snapshot: &Snapshot,
-    features: &Features,
-    record: impl FnOnce() -> f32,
-) -> Option<f32> {
+pub(crate) fn judge(snapshot: &Snapshot, features: &Features, record: f32) -> Option<f32> {
     let score = score(snapshot, features)?;
     // Most scores are low, and most that are not have no record, so the rest is seldom done.
-    if score < snapshot.policy.adaptive.bands.throttle * 0.5 {
-        return Some(score);
-    }
-    let record = record();
-    if record <= 0.0 {
+    if score < snapshot.policy.adaptive.bands.throttle * 0.5 || record <= 0.0 {
         return Some(score);
     }
     let own = self::score(snapshot, &in_calm(features))?;
@@ -407,6 +402,7 @@ fn decision(
         suspicion: learned.suspicion,
         spared: false,
         evident: None,
+        company: 1.0,
     }
 }
 
@@ -432,13 +428,13 @@ mod tests {
     fn a_record_speaks_against_what_others_do_and_not_against_what_the_client_does() {
         let features = [8.0; COUNT];
         let crowd = snapshot(index::COHORT_SURGE);
-        let [none, half, whole] = [0.0, 0.5, 1.0].map(|r| judge(&crowd, &features, || r).unwrap());
+        let [none, half, whole] = [0.0, 0.5, 1.0].map(|r| judge(&crowd, &features, r).unwrap());
         assert!(none > 0.98 && whole < 0.02, "{none} {whole}");
         assert!((half - (none + whole) / 2.0).abs() < 1e-6, "{half}");
         let own = snapshot(index::RATE_10S);
-        assert_eq!(judge(&own, &features, || 1.0), judge(&own, &features, || 0.0));
+        assert_eq!(judge(&own, &features, 1.0), judge(&own, &features, 0.0));
         // A low score is as it is.
         let calm = [0.0; COUNT];
-        assert_eq!(judge(&crowd, &calm, || 1.0), score(&crowd, &calm));
+        assert_eq!(judge(&crowd, &calm, 1.0), score(&crowd, &calm));
     }
 }

@@ -166,8 +166,10 @@ pub struct Decision {
     pub features: Features,
     /// Whether a model scored this request (false: static limits only).
     pub scored: bool,
-    /// What it made of this request alone, 0..1; 0 when none did.
+    /// What it made of this request alone, in its [`company`](Self::company), 0..1; 0 when none did.
     pub score: f32,
+    /// By how much the odds of abuse are higher than usual among those who ask for the route now, 1..20.
+    pub company: f32,
     /// What was thought of the first requests of those who came like the client, 0..1.
     pub suspicion: f32,
     /// Whether one of those behind a shared address was spared what the address is held to: `action`

@@ -211,10 +211,12 @@ impl Engine {
         match (&self.current.load().model, decision.scored) {
             (Some(model), true) => {
                 let first = decision.evident.map(|evident| words_of(evident).to_owned());
-                let most = MOST - usize::from(first.is_some());
+                let second = (decision.company >= BAD_COMPANY).then(|| AMONG.to_owned());
+                let most = MOST - usize::from(first.is_some()) - usize::from(second.is_some());
                 let features = &decision.features;
                 first
                     .into_iter()
+                    .chain(second)
                     .chain(words::reasons(&model.explain(features), features, most))
                     .collect()
             }
@@ -290,6 +292,11 @@ impl Engine {
         self.memory.routes.name(route)
     }
 }
+
+/// Company that doubles the odds is a reason of its own.
+const BAD_COMPANY: f32 = 2.0;
+/// What is said of it.
+const AMONG: &str = "many who ask for the same now look like abuse";
 
 /// How a reason names what speaks for itself.
 const fn words_of(evident: Evident) -> &'static str {

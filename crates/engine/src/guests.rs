@@ -156,7 +156,7 @@ impl Client {
         features[index::NETWORK_RATE] = features[index::RATE_1M];
         features[index::NETWORK_ERROR_EXCESS] = features[index::NETWORK_ERROR_EXCESS].min(0.0);
         let trust = trust(&guest.profile, now);
-        let own = || record(&guest.profile, &guest.standing, snapshot, now);
+        let own = record(&guest.profile, &guest.standing, snapshot, now);
         let score = judge(snapshot, &features, own)?;
         let evidence = Evidence { score, idle_seconds, trust, suspicion: 0.0 };
         guest.standing.update(evidence, key, now, &snapshot.policy.adaptive);

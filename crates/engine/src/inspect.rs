@@ -1,6 +1,7 @@
 //! What an operator may ask the engine about clients, routes and reasons, and do by hand.
 
 use crate::client::Client;
+use crate::company::among;
 use crate::decision::Action;
 use crate::engine::Engine;
 use crate::hand::{ByHand, Hand, TooManyByHand};
@@ -260,7 +261,8 @@ impl Engine {
         let features = &moment.decision.features;
         let usual = self.usual(&snapshot.policy);
         let explanation = model.explain(features);
-        let score = |features: &Features| model.score_one(features);
+        let company = moment.decision.company;
+        let score = |features: &Features| among(model.score_one(features), company);
         let contributions: Vec<Contribution> = explanation
             .top(COUNT)
             .map(|(feature, added)| {

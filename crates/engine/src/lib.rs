@@ -6,6 +6,7 @@ mod advice;
 pub mod allotments;
 mod check;
 mod client;
+mod company;
 #[cfg(test)]
 mod conformance;
 pub mod crawlers;

@@ -6,6 +6,7 @@
 //! champion (a standing for each client, by the same rules) and counts where the two part.
 
 use crate::check::judged;
+use crate::company::among;
 use crate::decision::{Action, Decision};
 use crate::policy::Policy;
 use crate::standing::{Evidence, Ladder, Penalty, Standing};
@@ -43,6 +44,8 @@ pub struct Sighting {
     pub action: Action,
     /// What the champion thought of those who came like the client, 0..1.
     pub suspicion: f32,
+    /// By how much the odds of abuse are higher than usual among those who ask for the route, 1..20.
+    pub company: f32,
 }
 
 /// The way in: bounded, and never waited for.
@@ -71,6 +74,7 @@ impl Inbox {
             evident: decision.evident,
             action: decision.action,
             suspicion: decision.suspicion,
+            company: decision.company,
         };
         if self.sender.try_send(sighting).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -264,9 +268,11 @@ impl Trial {
             let own = own.filter(|own| own.is_finite());
             let judged = own.map_or(score, |own| judged(score, own, self.record(sighting, policy)));
             let judged = crate::check::at_least(sighting.evident, judged);
+            // Advice is put among the company of the request that it is taken for.
+            all[at] = judged;
+            let judged = among(judged, sighting.company);
             let action = self.act(sighting, judged, policy, ladder);
             count(&mut tally, sighting, judged, action);
-            all[at] = judged;
         }
         all
     }
@@ -352,6 +358,7 @@ mod tests {
             evident: None,
             action,
             suspicion: 0.0,
+            company: 1.0,
         }
     }
 

@@ -431,6 +431,7 @@ mod tests {
             turn: None,
             depth: 1.0,
             judged: None,
+            doubt: 0.0,
         }
     }
 

@@ -20,6 +20,7 @@ pub(super) struct Cohort {
     marked_hour: AtomicF32,
     judged: AtomicF32,
     suspected: AtomicF32,
+    doubted: AtomicF32,
 }
 
 const _: () = assert!(size_of::<Cohort>() == 32, "two cohorts share a cache line");
@@ -64,6 +65,11 @@ impl Cohort {
         self.suspected.add(score);
     }
 
+    /// Takes in what was thought of a request of this weight that is counted already.
+    pub(super) fn doubt(&self, weight: f32, score: f32) {
+        self.doubted.add(weight * score);
+    }
+
     fn advance(&self, now: u64) {
         let age = self.age(now);
         if age > 0.0 {
@@ -71,6 +77,7 @@ impl Cohort {
             let (minute, hour) = (decay(age, MINUTE), decay(age, HOUR));
             self.minute.scale(minute);
             self.marked_minute.scale(minute);
+            self.doubted.scale(minute);
             self.hour.scale(hour);
             self.marked_hour.scale(hour);
             let ten = decay(age, TEN_MINUTES);
@@ -88,6 +95,7 @@ impl Cohort {
             &self.marked_hour,
             &self.judged,
             &self.suspected,
+            &self.doubted,
         ] {
             count.set(0.0);
         }
@@ -101,6 +109,7 @@ impl Cohort {
             hour: self.hour.get() * hour,
             marked_minute: self.marked_minute.get() * minute,
             marked_hour: self.marked_hour.get() * hour,
+            doubted_minute: self.doubted.get() * minute,
         }
     }
 
@@ -123,6 +132,8 @@ pub struct CohortView {
     pub marked_minute: f32,
     /// The sum of their marks by weight, decayed over an hour.
     pub marked_hour: f32,
+    /// The sum by weight of what the model thought of their requests, 0..1, decayed over a minute.
+    pub doubted_minute: f32,
 }
 
 impl CohortView {
@@ -135,7 +146,20 @@ impl CohortView {
         let certain = before / (before + PRIOR);
         (self.marked_minute - usual * self.minute) / (self.minute + PRIOR) * certain
     }
+
+    /// What the model thinks of the requests of others, 0..1: the mean but for those of one client, of
+    /// this weight and thought of like this, drawn to [`USUAL_DOUBT`] while there are few.
+    #[must_use]
+    pub fn doubt_about_others(&self, own: f32, own_doubt: f32) -> f32 {
+        const PRIOR: f32 = 4.0;
+        let others = (self.minute - own).max(0.0);
+        let doubted = (self.doubted_minute - own * own_doubt).clamp(0.0, others);
+        (doubted + USUAL_DOUBT * PRIOR) / (others + PRIOR)
+    }
 }
+
+/// The mean score of those who are nobody in particular.
+pub const USUAL_DOUBT: f32 = 0.02;
 
 /// How often clients ask for a route: over an hour, the sum of ln(1 + n) over those that asked n times
 /// within some minutes, n > 1, and how many they were.

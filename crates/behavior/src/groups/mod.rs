@@ -8,7 +8,7 @@
 mod cohort;
 mod group;
 
-pub use cohort::{CohortView, Spans};
+pub use cohort::{CohortView, Spans, USUAL_DOUBT};
 pub use group::{GroupView, Ratios};
 
 use crate::math::{decay, log2};
@@ -81,6 +81,8 @@ pub enum Note {
         /// The client's first route, and what the model thinks of the request, 0..1, as far as that
         /// says something of those who came the same way.
         judged: Option<(RouteId, f32)>,
+        /// What the model thinks of the request, 0..1; 0 without a model.
+        doubt: f32,
     },
     /// An outcome was learned.
     Outcome {
@@ -177,10 +179,9 @@ impl Note {
     /// The same note of a request, with what the model thinks of it.
     #[must_use]
     pub fn judged(mut self, profile: &Profile, score: Option<f32>) -> Self {
-        if let (Self::Request { judged, .. }, Some(score)) = (&mut self, score)
-            && profile.testifies()
-        {
-            *judged = Some((profile.entry_route(), score));
+        if let (Self::Request { judged, doubt, .. }, Some(score)) = (&mut self, score) {
+            *judged = profile.testifies().then(|| (profile.entry_route(), score));
+            *doubt = score;
         }
         self
     }
@@ -411,6 +412,7 @@ impl Groups {
                 depth,
                 turn,
                 judged,
+                doubt,
             } => {
                 let before = self.loaded_at.load(Ordering::Relaxed);
                 if now >= before.saturating_add(MOMENT) {
@@ -424,6 +426,7 @@ impl Groups {
                 self.cohorts[cohort_slot(agent, route)].add(now, weight, 0.0);
                 let place = usize::from(route) % MAX_ROUTES;
                 self.visits[place].add(now, weight, depth);
+                self.visits[place].doubt(weight, doubt);
                 if let Some(turn) = turn {
                     self.turns[place].add(now, turn);
                 }

@@ -18,6 +18,7 @@ fn request(route: RouteId, previous: RouteId, agent: u64) -> Note {
         depth: 1.0,
         turn: None,
         judged: None,
+        doubt: 0.0,
     }
 }
 
@@ -130,6 +131,29 @@ fn those_who_come_like_suspects_are_suspected_and_others_are_not() {
     // A handful proves nothing.
     judge(11, 6, 1.0, 32);
     assert!(groups.suspicion(11, 6, now) < 0.8);
+}
+
+#[test]
+fn what_is_thought_of_a_route_is_of_others_lately_and_passes() {
+    let groups = Groups::default();
+    let now = Timestamp::from_secs(5_000);
+    for n in 0..320 {
+        let mut note = request(3, 0, 9);
+        if let Note::Request { doubt, .. } = &mut note {
+            *doubt = if n % 2 == 0 { 0.8 } else { 0.0 };
+        }
+        groups.note(now, note);
+    }
+    let doubt = |seconds, own, risk| {
+        let now = Timestamp::from_secs(seconds);
+        groups.visits(3, now).doubt_about_others(own, risk)
+    };
+    assert!((doubt(5_000, 0.0, 0.0) - 0.4).abs() < 0.01);
+    // Who was most of them is left out, with what it is thought to be.
+    assert!(doubt(5_000, 160.0, 0.8) < USUAL_DOUBT);
+    assert!((doubt(5_000, 80.0, 0.0) - 0.53).abs() < 0.02);
+    assert!((doubt(5_000, 1e6, 1.0) - USUAL_DOUBT).abs() < 1e-6);
+    assert!((doubt(5_900, 0.0, 0.0) - USUAL_DOUBT).abs() < 1e-3);
 }
 
 #[test]

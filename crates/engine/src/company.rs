@@ -1,0 +1,72 @@
+//! What is thought of the others who ask for a route now, and what that says of who asks next.
+
+use tidegate_behavior::extract::Surroundings;
+use tidegate_behavior::groups::USUAL_DOUBT;
+
+/// The odds of abuse rise by no more than this: however bad the company, nobody is condemned for it who
+/// gives no reason at all.
+const MOST: f32 = 20.0;
+
+/// By how much the odds of abuse are higher than usual in the company of those who ask for the route now,
+/// 1..20. `own` is how much the client itself weighs among them, `risk` what is thought of it: nobody is
+/// held against what it does itself a second time. A good `record`, 0..1, speaks against the company:
+/// whoever was there before is a bystander.
+///
+/// A score is right for the usual share of abuse. Where a thousand look suspicious by a little, each of
+/// them is more so: the posterior odds are those of the score times the odds of the share there is now
+/// over the usual one (Saerens, Latinne & Decaestecker, Neural Computation 2002), which the mean score
+/// estimates. Scores enter it as the model gives them, so that no suspicion feeds on itself.
+pub(crate) fn company(around: &Surroundings, own: f32, risk: f32, record: f32) -> f32 {
+    let share = around.visits.doubt_about_others(own, risk);
+    if share <= USUAL_DOUBT {
+        return 1.0;
+    }
+    let factor = (odds(share) / odds(USUAL_DOUBT)).min(MOST);
+    1.0 + (factor - 1.0) * (1.0 - record)
+}
+
+/// A score in such company.
+pub(crate) fn among(score: f32, company: f32) -> f32 {
+    score * company / (1.0 + score * (company - 1.0))
+}
+
+fn odds(share: f32) -> f32 {
+    share / (1.0 - share).max(f32::EPSILON)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_behavior::groups::CohortView;
+
+    /// The factor where so much weight is thought of like this.
+    fn factor(minute: f32, doubt: f32, own: f32, risk: f32, record: f32) -> f32 {
+        let visits = CohortView { minute, doubted_minute: minute * doubt, ..CohortView::default() };
+        company(&Surroundings { visits, ..Surroundings::default() }, own, risk, record)
+    }
+
+    #[test]
+    fn company_counts_by_what_others_are_thought_to_be() {
+        assert_eq!(factor(0.0, 0.0, 0.0, 0.0, 0.0), 1.0);
+        assert_eq!(factor(500.0, 0.01, 0.0, 0.0, 0.0), 1.0);
+        assert!((9.0..13.0).contains(&factor(500.0, 0.2, 0.0, 0.0, 0.0)));
+        assert_eq!(factor(500.0, 1.0, 0.0, 0.0, 0.0), MOST);
+        // A few prove little, and who is alone is in no company.
+        assert!(factor(1.0, 0.2, 0.0, 0.0, 0.0) < 4.0);
+        assert_eq!(factor(10.0, 0.9, 10.0, 0.9, 0.0), 1.0);
+        assert_eq!(factor(10.0, 0.9, 30.0, 0.2, 0.0), 1.0);
+        // A bystander with a record is none of them, with half of one by half.
+        assert_eq!(factor(500.0, 1.0, 0.0, 0.0, 1.0), 1.0);
+        assert!((factor(500.0, 1.0, 0.0, 0.0, 0.5) - (1.0 + MOST) / 2.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn the_odds_are_multiplied() {
+        assert_eq!(among(0.3, 1.0), 0.3);
+        // Odds of a third times nine are three.
+        assert!((among(0.25, 9.0) - 0.75).abs() < 1e-6);
+        assert_eq!((among(0.0, MOST), among(1.0, MOST)), (0.0, 1.0));
+        // Who gives no reason at all is let alone.
+        assert!(among(0.01, MOST) < 0.2);
+    }
+}

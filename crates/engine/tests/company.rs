@@ -1,0 +1,69 @@
+//! What many do together counts against each of them, and not against who stands by.
+#![allow(clippy::unwrap_used)]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+use tidegate_behavior::schema::index;
+use tidegate_behavior::{Outcome, Request};
+use tidegate_engine::{Decision, Engine, Policy, Setup};
+use tidegate_limiter::Timestamp;
+use tidegate_models::trees::Node;
+use tidegate_models::{AnyModel, Calibration, Trees};
+
+const OK: Outcome = Outcome { status: 200, bytes: 900, duration: Some(Duration::from_millis(9)) };
+const PROGRAM: &str = "curl/8.5.0";
+const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+/// A model that thinks of a program with a probability of a quarter that it abuses, and of a browser with
+/// next to none: nobody is limited for what it does alone.
+fn engine() -> Engine {
+    let split =
+        Node::Split { feature: index::AGENT_KIND, threshold: 1.5, left: 1, right: 2, value: 0.0 };
+    let tree = vec![split, Node::Leaf(-6.0), Node::Leaf(-1.1)];
+    let model = AnyModel::Trees(Trees::new(0.0, &[tree], Calibration::default()).unwrap());
+    Engine::new(Policy::default(), Setup { model: Some(model), ..Setup::default() })
+}
+
+/// One request a second for two minutes of each of so many programs, and of ten browsers, for one path;
+/// answers with what was decided last about a program and about a browser, and whether a browser was
+/// ever denied.
+fn play(engine: &Engine, programs: u8) -> (Decision, Decision, bool) {
+    let (mut last, mut denied) = ([None, None], false);
+    for second in 0..120u64 {
+        for host in 0..programs + 10 {
+            let program = host < programs;
+            let request = Request {
+                time: Timestamp::from_secs(1_700_000_000 + second),
+                addr: Some(IpAddr::V4(Ipv4Addr::new(198, 18, host, 1))),
+                user_agent: if program { PROGRAM } else { BROWSER },
+                path: "/search",
+                ..Request::default()
+            };
+            let decision = engine.check(&request);
+            if decision.allowed {
+                engine.outcome(&decision.ticket, &OK, request.time);
+            }
+            denied |= !program && !decision.allowed;
+            last[usize::from(!program)] = Some(decision);
+        }
+    }
+    let [program, browser] = last.map(Option::unwrap);
+    (program, browser, denied)
+}
+
+#[test]
+fn a_hundred_who_look_suspicious_by_a_little_are_more_than_one() {
+    let alone = engine();
+    let (program, _, _) = play(&alone, 1);
+    assert_eq!(program.company, 1.0, "nobody is its own company");
+    assert!(program.score < 0.3 && program.risk < 0.3, "{program:?}");
+
+    let crowded = engine();
+    let (program, browser, denied) = play(&crowded, 100);
+    assert!(program.company > 8.0 && program.score > 0.7, "{program:?}");
+    assert!(!program.allowed && program.risk > 0.5);
+    assert!(crowded.reasons(&program).iter().any(|reason| reason.contains("ask for the same")));
+    // Whoever gives no reason stands by, in whatever company; a record grows beside it.
+    assert!(browser.company > 3.0 && browser.risk < 0.1, "{browser:?}");
+    assert!(!denied);
+}
