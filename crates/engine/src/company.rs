@@ -15,13 +15,16 @@ const MOST: f32 = 20.0;
 /// A score is right for the usual share of abuse. Where a thousand look suspicious by a little, each of
 /// them is more so: the posterior odds are those of the score times the odds of the share there is now
 /// over the usual one (Saerens, Latinne & Decaestecker, Neural Computation 2002), which the mean score
-/// estimates. Scores enter it as the model gives them, so that no suspicion feeds on itself.
+/// estimates. Scores enter it as the model gives them, so that no suspicion feeds on itself. What is usual is
+/// what the model thought of the site's requests before the last minutes: on a site at which it is always
+/// wrong nobody suffers for that twice.
 pub(crate) fn company(around: &Surroundings, own: f32, risk: f32, record: f32) -> f32 {
     let share = around.visits.doubt_about_others(own, risk);
-    if share <= USUAL_DOUBT {
+    let usual = around.site.usual_doubt().max(USUAL_DOUBT);
+    if share <= usual {
         return 1.0;
     }
-    let factor = (odds(share) / odds(USUAL_DOUBT)).min(MOST);
+    let factor = (odds(share) / odds(usual)).min(MOST);
     1.0 + (factor - 1.0) * (1.0 - record)
 }
 
@@ -58,6 +61,20 @@ mod tests {
         // A bystander with a record is none of them, with half of one by half.
         assert_eq!(factor(500.0, 1.0, 0.0, 0.0, 1.0), 1.0);
         assert!((factor(500.0, 1.0, 0.0, 0.0, 0.5) - (1.0 + MOST) / 2.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn where_everybody_is_always_suspected_nobody_suffers_for_it_twice() {
+        let visits = CohortView { minute: 500.0, doubted_minute: 150.0, ..CohortView::default() };
+        let mut around = Surroundings { visits, ..Surroundings::default() };
+        assert!(company(&around, 0.0, 0.0, 0.0) > 15.0);
+        around.site.group.hour = 9_000.0;
+        around.site.group.ten_minutes = 2_000.0;
+        around.site.doubted = [150.0, 600.0, 600.0 + 7_000.0 * 0.3];
+        assert!(company(&around, 0.0, 0.0, 0.0) < 1.1);
+        // More than usual is more than usual there, too.
+        around.visits.doubted_minute = 400.0;
+        assert!((5.0..12.0).contains(&company(&around, 0.0, 0.0, 0.0)));
     }
 
     #[test]

@@ -133,6 +133,8 @@ pub struct Groups {
     loads: Box<[Cohort]>,
     /// The weight of the site's requests for assets.
     fetched: Counts,
+    /// The weight of the site's requests times what the model thinks of them.
+    doubted: Counts,
     assets: AtomicF32,
     /// The share of requests that tell a user agent.
     named: AtomicF32,
@@ -163,6 +165,7 @@ impl Default for Groups {
             turns: (0..MAX_ROUTES).map(|_| Turns::default()).collect(),
             loads: (0..MAX_AGENTS).map(|_| Cohort::default()).collect(),
             fetched: Counts::default(),
+            doubted: Counts::default(),
             assets: AtomicF32::default(),
             named: AtomicF32::default(),
             referred: AtomicF32::default(),
@@ -206,10 +209,25 @@ pub struct SiteView {
     pub referred: f32,
     /// Weight of requests for assets, decayed over a minute, ten minutes and an hour.
     pub fetched: [f32; 3],
+    /// What the model thinks of requests, 0..1, the sum by weight, likewise.
+    pub doubted: [f32; 3],
     /// Mean bits of surprise of a route (the entropy of the mix), and of a step between two.
     pub surprise: (f32, f32),
     /// Mean of a client's ln(1 + requests of the last minute).
     pub pace: f32,
+}
+
+impl SiteView {
+    /// What the model usually thinks of requests here, 0..1: the mean by weight over the hour but for the last
+    /// minutes, drawn to [`USUAL_DOUBT`] while there are few.
+    #[must_use]
+    pub fn usual_doubt(&self) -> f32 {
+        const PRIOR: f32 = 4.0;
+        let [_, ten_minutes, hour] = self.doubted;
+        let weight = (self.group.hour - self.group.ten_minutes).max(0.0);
+        let doubted = (hour - ten_minutes).clamp(0.0, weight);
+        (doubted + USUAL_DOUBT * PRIOR) / (weight + PRIOR)
+    }
 }
 
 impl Groups {
@@ -243,6 +261,7 @@ impl Groups {
             load: self.load.get(),
             arrivals: self.arrivals.view(),
             fetched: self.fetched.view(),
+            doubted: self.doubted.view(),
             span: Spans {
                 minute: span(age, MINUTE),
                 ten_minutes: span(age, TEN_MINUTES),
@@ -423,6 +442,7 @@ impl Groups {
                 self.arrivals.add(now, f32::from(u8::from(arrival)));
                 let mark = f32::from(u8::from(asset));
                 self.fetched.add(now, weight * mark);
+                self.doubted.add(now, weight * doubt);
                 self.cohorts[cohort_slot(agent, route)].add(now, weight, 0.0);
                 let place = usize::from(route) % MAX_ROUTES;
                 self.visits[place].add(now, weight, depth);
