@@ -57,7 +57,7 @@ pub(crate) const HARMLESS_WORTH: f64 = 8.0;
 /// How many times over harmless rows count where margins become probabilities, on top of that. To
 /// weigh them so in boosting as well was tried and gave a worse forest: it learns the attacks from
 /// too little weight.
-const CALM: f64 = 14.0;
+const CALM: f64 = 20.0;
 
 /// How many times over a flash crowd counts, on top of its share: it is rare, it is most of the traffic
 /// while it lasts, and nothing harmless looks more like an attack.
