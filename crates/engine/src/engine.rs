@@ -210,15 +210,14 @@ impl Engine {
         }
         match (&self.current.load().model, decision.scored) {
             (Some(model), true) => {
-                let first = decision.evident.map(|evident| words_of(evident).to_owned());
-                let second = (decision.company >= BAD_COMPANY).then(|| AMONG.to_owned());
-                let most = MOST - usize::from(first.is_some()) - usize::from(second.is_some());
+                let evident = decision.evident.map(words_of);
+                let company = (decision.company >= BAD_COMPANY).then_some(AMONG);
+                let mut told: Vec<String> =
+                    evident.into_iter().chain(company).map(str::to_owned).collect();
                 let features = &decision.features;
-                first
-                    .into_iter()
-                    .chain(second)
-                    .chain(words::reasons(&model.explain(features), features, most))
-                    .collect()
+                let most = MOST - told.len();
+                told.extend(words::reasons(&model.explain(features), features, most));
+                told
             }
             _ => vec!["no model scored this request: static limits alone".into()],
         }

@@ -36,7 +36,7 @@ pub struct Sighting {
     pub time: Timestamp,
     /// The features that were scored.
     pub features: Features,
-    /// What the champion made of it alone, 0..1; none when it was not scored.
+    /// What the champion made of it alone, in its company, 0..1; none when it was not scored.
     pub score: Option<f32>,
     /// What the client does that speaks for itself, whatever a model makes of it.
     pub evident: Option<Evident>,
@@ -396,6 +396,16 @@ mod tests {
         assert_eq!(harmless, Labelled { requests: 20, champion: 0, challenger: 0 });
         assert_eq!((abusive.requests, abusive.champion), (20, 20));
         assert_eq!(abusive.challenger, tally.actions[1][1]);
+    }
+
+    #[test]
+    fn company_counts_once_and_advice_is_given_without_it() {
+        let trial = Trial::new(1);
+        let batch = [Sighting { company: 9.0, ..sighting(1, 1, Action::Allow) }];
+        let advice = trial.answers(&batch, &[0.25], &[], &Arc::new(Policy::default()));
+        assert_eq!(advice, [0.25]);
+        // Odds of a third times nine are three.
+        assert_eq!(trial.tally().challenger_scores[7], 1);
     }
 
     #[test]

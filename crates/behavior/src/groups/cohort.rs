@@ -151,11 +151,16 @@ impl CohortView {
     /// this weight and thought of like this, drawn to [`USUAL_DOUBT`] while there are few.
     #[must_use]
     pub fn doubt_about_others(&self, own: f32, own_doubt: f32) -> f32 {
-        const PRIOR: f32 = 4.0;
-        let others = (self.minute - own).max(0.0);
-        let doubted = (self.doubted_minute - own * own_doubt).clamp(0.0, others);
-        (doubted + USUAL_DOUBT * PRIOR) / (others + PRIOR)
+        mean_doubt(self.doubted_minute - own * own_doubt, self.minute - own)
     }
+}
+
+/// The mean of what was thought of requests of this weight, 0..1, from its sum by weight; [`USUAL_DOUBT`] while
+/// there are few. What is left when others are taken away may be less than nothing.
+pub(super) fn mean_doubt(doubted: f32, weight: f32) -> f32 {
+    const PRIOR: f32 = 4.0;
+    let weight = weight.max(0.0);
+    (doubted.clamp(0.0, weight) + USUAL_DOUBT * PRIOR) / (weight + PRIOR)
 }
 
 /// The mean score of those who are nobody in particular.

@@ -15,7 +15,7 @@ use crate::math::{decay, log2};
 use crate::profile::{Profile, Turn};
 use crate::record::Answer;
 use crate::routes::{MAX_ROUTES, RouteId};
-use cohort::{Cohort, Counts, Turns};
+use cohort::{Cohort, Counts, Turns, mean_doubt};
 use group::{AtomicF32, Group, seconds};
 use parking_lot::Mutex;
 use prefetch_index::prefetch_index;
@@ -222,11 +222,8 @@ impl SiteView {
     /// minutes, drawn to [`USUAL_DOUBT`] while there are few.
     #[must_use]
     pub fn usual_doubt(&self) -> f32 {
-        const PRIOR: f32 = 4.0;
         let [_, ten_minutes, hour] = self.doubted;
-        let weight = (self.group.hour - self.group.ten_minutes).max(0.0);
-        let doubted = (hour - ten_minutes).clamp(0.0, weight);
-        (doubted + USUAL_DOUBT * PRIOR) / (weight + PRIOR)
+        mean_doubt(hour - ten_minutes, self.group.hour - self.group.ten_minutes)
     }
 }
 
