@@ -46,7 +46,7 @@ impl Engine {
         let facts = self.memory.facts(request, target, snapshot.reputation(request));
         let around = self.memory.surroundings(&facts, who.client, who.network);
         let (mut decision, note, seen) = self.clients.with(who.client, now, |client| {
-            let idle = client.seen(&who, now);
+            let idle_seconds = client.seen(&who, now);
             let note = self.memory.observe(&mut client.profile, &facts, &around);
             let features = extract(&client.profile, &facts, &around);
             // The last word of a model that is not waited for, else that of the one at hand.
@@ -60,7 +60,8 @@ impl Engine {
             let note = note.judged(&client.profile, score);
             // What the others on the route are thought to be changes the odds, whatever scored it.
             let own = client.profile.presence();
-            let company = company(&around, own, client.standing.risk, record);
+            let standing = &client.standing;
+            let company = company(&around, own, standing.risk, standing.stranger());
             let score = score.map(|score| among(score, company));
             let suspicion = self.memory.suspicion(&client.profile, &facts);
             if snapshot.policy.adaptive.enabled {
@@ -70,8 +71,14 @@ impl Engine {
             }
             let armed = self.armed(&snapshot, &facts, client);
             let before = client.standing.action;
-            let mut learned =
-                client.learned(&snapshot, request, score, (idle, suspicion), &who, armed);
+            let evidence = score.map(|score| Evidence {
+                score,
+                idle_seconds,
+                trust: trust(&client.profile, now),
+                suspicion,
+                company,
+            });
+            let mut learned = client.learned(&snapshot, request, evidence, &who, armed);
             if let Some(set) = &by_hand {
                 learned.by_hand(set, &snapshot, now);
             }
@@ -89,6 +96,7 @@ impl Engine {
             decision.anomaly = client.standing.oddity.score();
             decision.spared = apart;
             decision.evident = evident;
+            decision.suspicion = suspicion;
             decision.company = company;
             client.answered(&decision);
             let seen = Seen {
@@ -184,7 +192,6 @@ pub(crate) struct Learned<'a> {
     pub limit: Limited<'a>,
     pub rule: RuleRef,
     pub score: Option<f32>,
-    pub suspicion: f32,
 }
 
 /// How a client is limited.
@@ -302,8 +309,7 @@ impl Client {
         &mut self,
         snapshot: &'a Snapshot,
         request: &Request<'_>,
-        score: Option<f32>,
-        (idle_seconds, suspicion): (f32, f32),
+        evidence: Option<Evidence>,
         who: &Identity,
         armed: bool,
     ) -> Learned<'a> {
@@ -314,14 +320,11 @@ impl Client {
             risk: 0.0,
             limit: Limited::To(&policy.tiers.new),
             rule: RuleRef::Adaptive,
-            score,
-            suspicion,
+            score: evidence.map(|evidence| evidence.score),
         };
-        if let Some(score) = score {
-            let trust = trust(&self.profile, now);
-            let evidence = Evidence { score, idle_seconds, trust, suspicion };
+        if let Some(evidence) = evidence {
             self.standing.update(evidence, who.client, now, policy);
-            learned.limit = match self.standing.quota(policy, &snapshot.ladder, trust) {
+            learned.limit = match self.standing.quota(policy, &snapshot.ladder, evidence.trust) {
                 Some(quota) => Limited::To(quota),
                 None => Limited::Closed(Duration::from_secs(
                     u64::from(self.standing.blocked_for(now)).max(1),
@@ -399,7 +402,7 @@ fn decision(
         features,
         scored: learned.score.is_some(),
         score: learned.score.unwrap_or(0.0),
-        suspicion: learned.suspicion,
+        suspicion: 0.0,
         spared: false,
         evident: None,
         company: 1.0,

@@ -11,12 +11,17 @@ use tidegate_behavior::network::Network;
 use tidegate_limiter::conformance::{Subject, run};
 use tidegate_limiter::{Cost, Key, Limit, Quota, Timestamp};
 
+/// What a request of somebody alone says, half a second after the one before.
+fn of(score: f32) -> Evidence {
+    Evidence { score, idle_seconds: 0.5, trust: 1.0, suspicion: 0.0, company: 1.0 }
+}
+
 /// Scores of requests half a second apart.
 fn scored(client: &mut Client, score: f32, times: u32, now: Timestamp) {
     let policy = Adaptive::default();
     for _ in 0..times {
         client.bucket.check(&policy.tiers.new, Cost::ONE, now);
-        let evidence = Evidence { score, idle_seconds: 0.5, trust: 1.0, suspicion: 0.0 };
+        let evidence = of(score);
         client.standing.update(evidence, Key(7), now, &policy);
     }
 }
@@ -40,7 +45,7 @@ fn a_challengers_view_of_a_client_conforms() {
     fn score(rival: &mut Rival, score: f32, times: u32, now: Timestamp) {
         let policy = Adaptive::default();
         for _ in 0..times {
-            let evidence = Evidence { score, idle_seconds: 0.5, trust: 1.0, suspicion: 0.0 };
+            let evidence = of(score);
             rival.standing.update(evidence, Key(7), now, &policy);
         }
     }

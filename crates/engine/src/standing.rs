@@ -1,6 +1,7 @@
 //! How risk becomes an action: evidence, bands, hysteresis, forgiveness and jitter.
 
 use crate::check::Limited;
+use crate::company::badness;
 use crate::decision::Action;
 use crate::oddity::Oddity;
 use crate::policy::{Adaptive, Tiers};
@@ -80,6 +81,9 @@ pub(crate) struct Evidence {
     pub trust: f32,
     /// What was thought of the first requests of those who came like the client, 0..1.
     pub suspicion: f32,
+    /// By how much the odds are higher for what others on the route are thought to do, 1..20; it is in the
+    /// score already.
+    pub company: f32,
 }
 
 /// What survives when a penalised client is evicted.
@@ -183,7 +187,7 @@ impl Standing {
         now: Timestamp,
         policy: &Adaptive,
     ) {
-        let Evidence { score, idle_seconds, trust, suspicion } = evidence;
+        let Evidence { score, idle_seconds, trust, suspicion, company } = evidence;
         let forgive = policy.forgive.as_secs_f32().max(1.0);
         if idle_seconds > 0.0 {
             // Time heals a mistake, and not what goes on: one who scans at a request a minute would else
@@ -200,6 +204,14 @@ impl Standing {
         let shift = jitter(client, now) * bands.jitter;
         let edge =
             |band: f32, inside: bool| band + shift - if inside { bands.hysteresis } else { 0.0 };
+        // A throttle is for one who asks on and on. What each of a thousand does who ask a few times, it lets
+        // through, and that is the attack: so in bad company the band of throttling narrows, down to nothing,
+        // for a request that is in it by its own score and not by what was before.
+        let narrowed = if score >= bands.throttle {
+            (bands.block - bands.throttle).max(0.0) * badness(company)
+        } else {
+            0.0
+        };
         let blocked = self.action == Action::Block;
         let throttled = blocked || self.action == Action::Throttle;
         let clock = seconds(now);
@@ -210,7 +222,7 @@ impl Standing {
             self.risk = self.risk.min(bands.block - bands.jitter - ONE_MORE);
         } else if blocked && self.risk >= edge(bands.throttle, true) {
             // Goes on as long as it was meant to.
-        } else if self.risk >= edge(bands.block, false) {
+        } else if self.risk >= edge(bands.block, false) - narrowed {
             let block = u32::try_from(policy.block_for.as_secs()).unwrap_or(u32::MAX);
             self.blocked_until = clock.saturating_add(block);
         } else if self.risk < edge(bands.throttle, true) {
@@ -258,14 +270,19 @@ impl Standing {
         self.due_in > 0
     }
 
+    /// How far the client is a stranger, 1..0: of who did nothing yet, one can only say what can be said of
+    /// those whom it came with.
+    pub(crate) fn stranger(&self) -> f32 {
+        (1.0 - self.good / STRANGER).max(0.0)
+    }
+
     /// How far a score above the risk moves it.
     fn rise(&self, idle_seconds: f32, trust: f32, suspicion: f32) -> f32 {
         let mut by_requests = (RISE / (1.0 + self.good / 200.0)).max(RISE_PROVEN);
         // The crowd that the client came with has given the evidence already.
         let [from, to] = SUSPICION;
         let known = ((suspicion - from) / (to - from)).clamp(0.0, 1.0);
-        let stranger = (1.0 - self.good / STRANGER).max(0.0);
-        by_requests += (1.0 - by_requests) * known * stranger;
+        by_requests += (1.0 - by_requests) * known * self.stranger();
         let patience = PROVEN_SECONDS * (self.good / LONG_RECORD).min(1.0);
         if trust < 1.0 || patience <= 0.0 {
             return by_requests;
@@ -366,7 +383,7 @@ mod tests {
 
     /// What a request says of a client that came alone.
     fn of(score: f32, idle_seconds: f32, trust: f32) -> Evidence {
-        Evidence { score, idle_seconds, trust, suspicion: 0.0 }
+        Evidence { score, idle_seconds, trust, suspicion: 0.0, company: 1.0 }
     }
 
     #[test]
@@ -383,6 +400,30 @@ mod tests {
         // Whoever looks harmless among them is, and so is who was there before.
         assert_eq!(after_one(0.3, 0.9, 0.0), Action::Allow);
         assert_eq!(after_one(0.95, 0.9, 30.0), Action::Allow);
+    }
+
+    #[test]
+    fn in_bad_company_a_block_begins_where_a_throttle_does() {
+        let policy = Adaptive::default();
+        let after = |score: f32, company: f32, risk: f32| {
+            let mut standing = Standing { risk, ..Standing::default() };
+            for _ in 0..20 {
+                let evidence = Evidence { company, ..of(score, 1.0, 0.0) };
+                standing.update(evidence, Key(7), Timestamp::from_secs(1000), &policy);
+            }
+            standing.action
+        };
+        assert_eq!(after(0.65, 1.0, 0.0), Action::Throttle);
+        assert_eq!(after(0.65, 20.0, 0.0), Action::Block);
+        // Halfway it begins halfway.
+        assert_eq!(after(0.6, 4.5, 0.0), Action::Throttle);
+        assert_eq!(after(0.7, 4.5, 0.0), Action::Block);
+        // Nobody is blocked below, nor by what was before.
+        assert_eq!(after(0.45, 20.0, 0.0), Action::Allow);
+        let mut standing = Standing { risk: 0.75, ..Standing::default() };
+        let evidence = Evidence { company: 20.0, ..of(0.2, 0.0, 0.0) };
+        standing.update(evidence, Key(7), Timestamp::from_secs(1000), &policy);
+        assert_eq!(standing.action, Action::Throttle);
     }
 
     fn run(standing: &mut Standing, score: f32, times: u32, policy: &Adaptive) {

@@ -283,9 +283,9 @@ impl Trial {
         self.rivals.with(sighting.client, now, |rival| {
             let idle_seconds = now.since(rival.last_seen).as_secs_f32();
             rival.last_seen = now;
-            let suspicion = sighting.suspicion;
+            let (suspicion, company) = (sighting.suspicion, sighting.company);
             let standing = &mut rival.standing;
-            let evidence = Evidence { score, idle_seconds, trust, suspicion };
+            let evidence = Evidence { score, idle_seconds, trust, suspicion, company };
             standing.update(evidence, sighting.client, now, &policy.adaptive);
             standing.quota(&policy.adaptive, ladder, trust);
             rival.since.requests += 1;
