@@ -241,6 +241,13 @@ impl Counts {
     pub(super) fn view(&self) -> [f32; 3] {
         [self.minute.get(), self.ten_minutes.get(), self.hour.get()]
     }
+
+    /// The same as of now, to be held against what is decayed to now as well.
+    pub(super) fn at(&self, now: u64) -> [f32; 3] {
+        let dt = seconds(now.saturating_sub(self.at.load(Ordering::Relaxed)));
+        let [minute, ten_minutes, hour] = self.view();
+        [minute * decay(dt, MINUTE), ten_minutes * decay(dt, TEN_MINUTES), hour * decay(dt, HOUR)]
+    }
 }
 
 /// The seconds that decayed counts of each horizon stand for: fewer while the site is young.

@@ -209,7 +209,7 @@ pub struct SiteView {
     pub referred: f32,
     /// Weight of requests for assets, decayed over a minute, ten minutes and an hour.
     pub fetched: [f32; 3],
-    /// What the model thinks of requests, 0..1, the sum by weight, likewise.
+    /// What the model thinks of requests, 0..1, the sum by weight, likewise, as of now.
     pub doubted: [f32; 3],
     /// Mean bits of surprise of a route (the entropy of the mix), and of a step between two.
     pub surprise: (f32, f32),
@@ -258,7 +258,7 @@ impl Groups {
             load: self.load.get(),
             arrivals: self.arrivals.view(),
             fetched: self.fetched.view(),
-            doubted: self.doubted.view(),
+            doubted: self.doubted.at(now.as_nanos()),
             span: Spans {
                 minute: span(age, MINUTE),
                 ten_minutes: span(age, TEN_MINUTES),

@@ -157,6 +157,28 @@ fn what_is_thought_of_a_route_is_of_others_lately_and_passes() {
 }
 
 #[test]
+fn what_is_usual_stays_what_it_was_while_nobody_asks() {
+    let groups = Groups::default();
+    let mut now = Timestamp::from_secs(5_000);
+    for n in 0..9_600 {
+        now = now.plus(std::time::Duration::from_millis(250));
+        let mut note = request(3, 0, 9);
+        if let Note::Request { doubt, .. } = &mut note {
+            *doubt = if n % 10 == 0 { 0.8 } else { 0.0 };
+        }
+        groups.note(now, note);
+    }
+    let usual = |hours: u64| {
+        let later = now.plus(std::time::Duration::from_secs(hours * 3_600));
+        groups.site(later).usual_doubt()
+    };
+    assert!((usual(0) - 0.08).abs() < 0.005, "{}", usual(0));
+    assert!((usual(3) - 0.08).abs() < 0.005, "{}", usual(3));
+    // And is forgotten like everything else.
+    assert!((usual(24) - USUAL_DOUBT).abs() < 1e-3);
+}
+
+#[test]
 fn who_begins_where_others_go_on_changes_the_depth_of_a_route() {
     let groups = Groups::default();
     let mut now = Timestamp::from_secs(5_000);
