@@ -238,7 +238,7 @@ impl<'a> Learned<'a> {
 }
 
 impl Limited<'_> {
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::cast_possible_truncation, reason = "told to people, to seven digits")]
     fn per_minute(&self) -> f32 {
         match self {
             Self::Not => f32::INFINITY,
@@ -286,7 +286,7 @@ pub(crate) fn trust(profile: &Profile, now: Timestamp) -> f32 {
 }
 
 /// How far a client has proven itself, 0..1.
-#[allow(clippy::cast_precision_loss)]
+#[allow(clippy::cast_precision_loss, reason = "only the share of it counts")]
 pub(crate) fn record(
     profile: &Profile,
     standing: &Standing,

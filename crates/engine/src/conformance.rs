@@ -13,7 +13,7 @@ use tidegate_limiter::{Cost, Key, Limit, Quota, Timestamp};
 
 /// What a request of somebody alone says, half a second after the one before.
 fn of(score: f32) -> Evidence {
-    Evidence { score, idle_seconds: 0.5, trust: 1.0, suspicion: 0.0, company: 1.0 }
+    Evidence::alone(score, 0.5, 1.0)
 }
 
 /// Scores of requests half a second apart.

@@ -276,7 +276,7 @@ impl Engine {
         now: Timestamp,
     ) -> Option<(Option<Quota>, Action)> {
         let rails = limit.rails.as_ref()?;
-        let closed = || (rails.floor > 0).then(|| *rails.ladder.risky());
+        let closed = || (rails.floor > 0).then_some(rails.ladder.risky);
         if !snapshot.policy.adaptive.enabled {
             return None;
         }

@@ -4,8 +4,8 @@
 //! end applies if the path is as long as the descriptor. At each level an exact value comes first, then
 //! patterns in the order they were written, then the key without a value.
 
+use crate::ladder::Ladder;
 use crate::policy::Tiers;
-use crate::standing::Ladder;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::num::NonZeroU32;

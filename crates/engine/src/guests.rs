@@ -158,7 +158,7 @@ impl Client {
         let trust = trust(&guest.profile, now);
         let own = record(&guest.profile, &guest.standing, snapshot, now);
         let score = judge(snapshot, &features, own)?;
-        let evidence = Evidence { score, idle_seconds, trust, suspicion: 0.0, company: 1.0 };
+        let evidence = Evidence::alone(score, idle_seconds, trust);
         guest.standing.update(evidence, key, now, &snapshot.policy.adaptive);
         guest.is_good().then_some(guest)
     }

@@ -20,6 +20,7 @@ pub mod hand;
 pub mod incidents;
 pub mod inspect;
 mod journal;
+mod ladder;
 mod oddity;
 pub mod pattern;
 mod pending;

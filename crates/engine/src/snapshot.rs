@@ -1,8 +1,8 @@
 //! What one request is decided by: policy and model, made ready once and published together.
 
 use crate::decision::RuleRef;
+use crate::ladder::Ladder;
 use crate::policy::{Listing, Override, Policy, Scope};
-use crate::standing::Ladder;
 use crate::stats::Slot;
 use smallvec::SmallVec;
 use std::collections::HashMap;

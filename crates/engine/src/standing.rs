@@ -3,9 +3,9 @@
 use crate::check::Limited;
 use crate::company::badness;
 use crate::decision::Action;
+use crate::ladder::Ladder;
 use crate::oddity::Oddity;
-use crate::policy::{Adaptive, Tiers};
-use std::num::NonZeroU32;
+use crate::policy::Adaptive;
 use tidegate_limiter::{Key, Quota, Timestamp};
 
 /// How far one request moves the smoothed risk towards its score, when the score is above it.
@@ -86,6 +86,13 @@ pub(crate) struct Evidence {
     pub company: f32,
 }
 
+impl Evidence {
+    /// What a request says of a client that came alone.
+    pub(crate) const fn alone(score: f32, idle_seconds: f32, trust: f32) -> Self {
+        Self { score, idle_seconds, trust, suspicion: 0.0, company: 1.0 }
+    }
+}
+
 /// What survives when a penalised client is evicted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Penalty {
@@ -105,77 +112,6 @@ fn jitter(client: Key, now: Timestamp) -> f32 {
     #[allow(clippy::cast_precision_loss, reason = "24 bits are what a float holds")]
     let unit = (hash >> 40) as f32 / (1u64 << 24) as f32;
     unit * 2.0 - 1.0
-}
-
-/// The quotas between the tiers, made once a policy: a quota is costly to make and cheap to use.
-#[derive(Clone, Debug)]
-pub(crate) struct Ladder {
-    rungs: [Quota; RUNGS],
-    degraded: Quota,
-    throttled: Quota,
-    risky: Quota,
-}
-
-const RUNGS: usize = 17;
-
-impl Ladder {
-    /// The ladder of these tiers; its rungs rise by equal factors from new to trusted.
-    #[must_use]
-    pub(crate) fn new(tiers: &Tiers) -> Self {
-        // In the period of the new tier: a few cells an hour are no whole number of them a minute.
-        let period = tiers.new.period();
-        let cells = |quota: &Quota| quota.cells_per_second() * period.as_secs_f64();
-        let quota = |cells: NonZeroU32, burst: NonZeroU32| {
-            Quota::new(cells.get(), period, burst.get()).unwrap_or(tiers.new)
-        };
-        let between = |from: f64, to: f64, step: usize| {
-            #[allow(clippy::cast_precision_loss, reason = "rungs are few")]
-            let share = step as f64 / (RUNGS - 1) as f64;
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "clamped to what fits"
-            )]
-            let cells =
-                (from * (to / from).powf(share)).round().clamp(1.0, f64::from(u32::MAX)) as u32;
-            NonZeroU32::new(cells).unwrap_or(NonZeroU32::MIN)
-        };
-        let (new, trusted) = (&tiers.new, &tiers.trusted);
-        let rungs = std::array::from_fn(|step| match step {
-            0 => *new,
-            _ if step == RUNGS - 1 => *trusted,
-            _ => quota(
-                between(cells(new), cells(trusted), step),
-                between(f64::from(new.burst().get()), f64::from(trusted.burst().get()), step),
-            ),
-        });
-        // Half of the way, in factors, from throttled to new.
-        let throttled = &tiers.throttled;
-        let middle = |low: f64, high: f64| between(low, high, (RUNGS - 1) / 2);
-        let degraded = quota(
-            middle(cells(throttled), cells(new)),
-            middle(throttled.burst().get().into(), new.burst().get().into()),
-        );
-        Self { rungs, degraded, throttled: tiers.throttled, risky: tiers.risky }
-    }
-
-    /// The quota of a client that comes out of a block.
-    pub(crate) const fn risky(&self) -> &Quota {
-        &self.risky
-    }
-
-    /// The quota at this share of the way from new (0) to trusted (1).
-    #[must_use]
-    pub(crate) fn rung(&self, share: f32) -> &Quota {
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "clamped to the rungs, which are few"
-        )]
-        let step = (share.clamp(0.0, 1.0) * (RUNGS - 1) as f32) as usize;
-        &self.rungs[step.min(RUNGS - 1)]
-    }
 }
 
 impl Standing {
@@ -381,17 +317,12 @@ impl Standing {
 mod tests {
     use super::*;
 
-    /// What a request says of a client that came alone.
-    fn of(score: f32, idle_seconds: f32, trust: f32) -> Evidence {
-        Evidence { score, idle_seconds, trust, suspicion: 0.0, company: 1.0 }
-    }
-
     #[test]
     fn a_suspected_group_needs_less_evidence_of_its_own() {
         let policy = Adaptive::default();
         let after_one = |score: f32, suspicion: f32, good: f32| {
             let mut standing = Standing { good, ..Standing::default() };
-            let evidence = Evidence { suspicion, ..of(score, 1.0, 0.0) };
+            let evidence = Evidence { suspicion, ..Evidence::alone(score, 1.0, 0.0) };
             standing.update(evidence, Key(7), Timestamp::from_secs(1000), &policy);
             standing.action
         };
@@ -405,23 +336,23 @@ mod tests {
     #[test]
     fn in_bad_company_a_block_begins_where_a_throttle_does() {
         let policy = Adaptive::default();
-        let after = |score: f32, company: f32, risk: f32| {
-            let mut standing = Standing { risk, ..Standing::default() };
+        let after = |score: f32, company: f32| {
+            let mut standing = Standing::default();
             for _ in 0..20 {
-                let evidence = Evidence { company, ..of(score, 1.0, 0.0) };
+                let evidence = Evidence { company, ..Evidence::alone(score, 1.0, 0.0) };
                 standing.update(evidence, Key(7), Timestamp::from_secs(1000), &policy);
             }
             standing.action
         };
-        assert_eq!(after(0.65, 1.0, 0.0), Action::Throttle);
-        assert_eq!(after(0.65, 20.0, 0.0), Action::Block);
+        assert_eq!(after(0.65, 1.0), Action::Throttle);
+        assert_eq!(after(0.65, 20.0), Action::Block);
         // Halfway it begins halfway.
-        assert_eq!(after(0.6, 4.5, 0.0), Action::Throttle);
-        assert_eq!(after(0.7, 4.5, 0.0), Action::Block);
+        assert_eq!(after(0.6, 4.5), Action::Throttle);
+        assert_eq!(after(0.7, 4.5), Action::Block);
         // Nobody is blocked below, nor by what was before.
-        assert_eq!(after(0.45, 20.0, 0.0), Action::Allow);
+        assert_eq!(after(0.45, 20.0), Action::Allow);
         let mut standing = Standing { risk: 0.75, ..Standing::default() };
-        let evidence = Evidence { company: 20.0, ..of(0.2, 0.0, 0.0) };
+        let evidence = Evidence { company: 20.0, ..Evidence::alone(0.2, 0.0, 0.0) };
         standing.update(evidence, Key(7), Timestamp::from_secs(1000), &policy);
         assert_eq!(standing.action, Action::Throttle);
     }
@@ -429,7 +360,7 @@ mod tests {
     fn run(standing: &mut Standing, score: f32, times: u32, policy: &Adaptive) {
         for i in 0..times {
             let now = Timestamp::from_secs(1000 + u64::from(i));
-            standing.update(of(score, 0.1, 1.0), Key(7), now, policy);
+            standing.update(Evidence::alone(score, 0.1, 1.0), Key(7), now, policy);
             standing.quota(policy, &Ladder::new(&policy.tiers), 1.0);
         }
     }
@@ -452,7 +383,7 @@ mod tests {
             let mut standing = Standing { good: record, ..Standing::default() };
             for _ in 0..requests {
                 let now = Timestamp::from_secs(1000);
-                standing.update(of(1.0, gap, trust), Key(7), now, &policy);
+                standing.update(Evidence::alone(1.0, gap, trust), Key(7), now, &policy);
             }
             standing.action
         };
@@ -483,9 +414,19 @@ mod tests {
         run(&mut standing, 1.0, 10, &policy);
         let start = 1009;
         assert!(standing.blocked_for(Timestamp::from_secs(start)) > 200);
-        standing.update(of(0.05, 400.0, 1.0), Key(7), Timestamp::from_secs(start + 400), &policy);
+        standing.update(
+            Evidence::alone(0.05, 400.0, 1.0),
+            Key(7),
+            Timestamp::from_secs(start + 400),
+            &policy,
+        );
         assert_ne!(standing.action, Action::Block, "{standing:?}");
-        standing.update(of(0.05, 600.0, 1.0), Key(7), Timestamp::from_secs(start + 1000), &policy);
+        standing.update(
+            Evidence::alone(0.05, 600.0, 1.0),
+            Key(7),
+            Timestamp::from_secs(start + 1000),
+            &policy,
+        );
         standing.quota(&policy, &Ladder::new(&policy.tiers), 1.0);
         assert_eq!(standing.action, Action::Allow);
         assert!(!standing.probation);
@@ -498,7 +439,7 @@ mod tests {
             let mut standing = Standing::default();
             let mut act = |i| {
                 let now = Timestamp::from_secs(1000 + i * u64::from(gap));
-                standing.update(of(score, f32::from(gap), 1.0), Key(7), now, &policy);
+                standing.update(Evidence::alone(score, f32::from(gap), 1.0), Key(7), now, &policy);
                 standing.action
             };
             (0..requests).map(&mut act).collect()
@@ -527,7 +468,12 @@ mod tests {
         // Asked again and again, with nothing to be said against it any more.
         let mut asked = 0;
         while standing.action == Action::Block && asked < 100 {
-            standing.update(of(0.0, 1.0, 1.0), Key(7), Timestamp::from_secs(1010 + asked), &policy);
+            standing.update(
+                Evidence::alone(0.0, 1.0, 1.0),
+                Key(7),
+                Timestamp::from_secs(1010 + asked),
+                &policy,
+            );
             asked += 1;
         }
         assert!((4..20).contains(&asked), "{asked}");
@@ -536,7 +482,12 @@ mod tests {
         run(&mut standing, 1.0, 10, &policy);
         for i in 0..30 {
             let score = if i % 3 == 0 { 1.0 } else { 0.3 };
-            standing.update(of(score, 1.0, 1.0), Key(7), Timestamp::from_secs(1110 + i), &policy);
+            standing.update(
+                Evidence::alone(score, 1.0, 1.0),
+                Key(7),
+                Timestamp::from_secs(1110 + i),
+                &policy,
+            );
         }
         assert_eq!(standing.action, Action::Block);
     }
@@ -546,22 +497,11 @@ mod tests {
         let policy = Adaptive::default();
         let fresh = |risk, action| {
             let mut s = Standing { risk, action, ..Standing::default() };
-            s.update(of(risk, 0.0, 1.0), Key(1), Timestamp::from_secs(5000), &policy);
+            s.update(Evidence::alone(risk, 0.0, 1.0), Key(1), Timestamp::from_secs(5000), &policy);
             s.action
         };
         assert_eq!(fresh(0.45, Action::Allow), Action::Allow);
         assert_eq!(fresh(0.45, Action::Throttle), Action::Throttle);
-    }
-
-    #[test]
-    fn the_ladder_rises_from_new_to_trusted() {
-        let tiers = Adaptive::default().tiers;
-        let ladder = Ladder::new(&tiers);
-        assert_eq!((ladder.rung(0.0), ladder.rung(1.0)), (&tiers.new, &tiers.trusted));
-        assert_eq!(ladder.rung(f32::NAN), &tiers.new);
-        let rates: Vec<f64> =
-            (0..=16).map(|i| ladder.rung(i as f32 / 16.0).cells_per_second()).collect();
-        assert!(rates.windows(2).all(|w| w[0] < w[1]), "{rates:?}");
     }
 
     #[test]
@@ -613,7 +553,7 @@ mod tests {
             let mut standing = Standing::default();
             (1..100u32).find(|i| {
                 let now = Timestamp::from_secs(1000);
-                standing.update(of(1.0, 0.01, 0.0), Key(client), now, policy);
+                standing.update(Evidence::alone(1.0, 0.01, 0.0), Key(client), now, policy);
                 assert!(*i < 40, "never");
                 standing.action != Action::Allow
             })

@@ -8,8 +8,9 @@
 use crate::check::judged;
 use crate::company::among;
 use crate::decision::{Action, Decision};
+use crate::ladder::Ladder;
 use crate::policy::Policy;
-use crate::standing::{Evidence, Ladder, Penalty, Standing};
+use crate::standing::{Evidence, Penalty, Standing};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -333,7 +334,7 @@ const fn limits(action: Action) -> bool {
 }
 
 fn count(tally: &mut Tally, sighting: &Sighting, score: f32, action: Action) {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "scores are 0..1")]
     let tenth = |score: f32| ((score * 10.0) as usize).min(9);
     let Some(champion) = sighting.score else { return };
     tally.compared += 1;

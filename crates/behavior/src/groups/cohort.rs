@@ -237,7 +237,7 @@ impl Counts {
         }
     }
 
-    /// Over a minute, ten minutes and an hour, as of the last addition.
+    /// Over a minute, ten minutes and an hour, as of the last addition: features are trained on it so.
     pub(super) fn view(&self) -> [f32; 3] {
         [self.minute.get(), self.ten_minutes.get(), self.hour.get()]
     }
