@@ -1,5 +1,6 @@
 //! What a decision costs on this machine: time per check, and bytes per client.
 
+use crate::simulate::{Scenario, generate};
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -30,12 +31,15 @@ pub struct Report {
     pub one_thread: Rate,
     /// A thread per core.
     pub all_threads: Rate,
+    /// One thread, decisions about the traffic of simulated sites.
+    pub sites: Rate,
     /// Resident memory for each tracked client, everything included; 0 where the system does not
     /// tell.
     pub bytes_per_client: u64,
 }
 
-/// Requests of many clients with the mix of a page site with an API.
+/// Requests of many clients with the mix of a page site with an API, each any of them: nobody behaves
+/// like anybody, so that nobody is harmless beyond doubt.
 pub struct Load {
     paths: Vec<String>,
     agents: Vec<String>,
@@ -118,6 +122,7 @@ pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Repor
     let clients = clients.max(1);
     let before = resident();
     let (load, clock) = (Load::default(), SystemClock::new());
+    let sites = sites(model.as_ref());
     let engine = filled(&load, clients, &clock, model);
     let bytes = resident().saturating_sub(before);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -137,8 +142,37 @@ pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Repor
         clients: tracked,
         one_thread,
         all_threads,
+        sites,
         bytes_per_client: bytes / tracked as u64,
     }
+}
+
+/// How many sites are simulated, each with visitors and some attacks at once, and for how many minutes.
+const SITES: (u64, u32) = (6, 20);
+
+/// Has engines decide what simulated sites are asked, and learn what they answer, one after the other.
+#[must_use]
+pub fn sites(model: Option<&AnyModel>) -> Rate {
+    let mut all = Driven::default();
+    for seed in 1..=SITES.0 {
+        let traffic = generate(Scenario::Mixed, seed, SITES.1);
+        let policy = Policy { reputation: traffic.reputation.clone(), ..Policy::default() };
+        let setup = Setup { capacity: 1 << 17, model: model.cloned(), ..Setup::default() };
+        let engine = Engine::new(policy, setup);
+        for event in &traffic.events {
+            let request = event.request();
+            let began = Instant::now();
+            let decision = std::hint::black_box(engine.check(&request));
+            let time = began.elapsed();
+            all.decisions += 1;
+            all.time += time;
+            all.times.add(time);
+            if decision.allowed {
+                engine.outcome(&decision.ticket, &event.outcome, event.time);
+            }
+        }
+    }
+    all.rate()
 }
 
 /// Has `decide` decide requests of `clients` for `length` on so many threads.
@@ -280,6 +314,7 @@ mod tests {
             report.one_thread.p50_ns > 0 && report.one_thread.p99_ns >= report.one_thread.p50_ns
         );
         assert!(report.all_threads.decisions_per_s > 100.0);
+        assert!(report.sites.p50_ns > 0 && report.sites.p99_ns >= report.sites.p50_ns);
     }
 
     #[test]

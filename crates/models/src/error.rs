@@ -183,7 +183,7 @@ pub enum ModelError {
 }
 
 /// The largest size of a number in a model, so that no sum of them overflows.
-const LARGEST: f32 = 1e6;
+pub(crate) const LARGEST: f32 = 1e6;
 
 /// Checks that every number is finite and within ±[`LARGEST`].
 pub(crate) fn check_numbers(what: &'static str, numbers: &[f32]) -> Result<(), ModelError> {

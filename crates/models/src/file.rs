@@ -18,14 +18,14 @@
 use crate::calibration::Knots;
 use crate::error::{check_numbers, check_size};
 use crate::logistic::Scale;
-use crate::trees::{LANES, MAX_BLOCKS, MAX_DEPTH, MAX_TREES};
+use crate::trees::{Exit, LANES, MAX_BLOCKS, MAX_DEPTH, MAX_EXITS, MAX_TREES};
 use crate::{Calibration, Explanation, Logistic, Model, ModelError, Onnx, Trees};
 use tidegate_behavior::schema::{COUNT, Features, SCHEMA_VERSION};
 
 /// The first bytes of a model file.
 pub const MAGIC: [u8; 4] = *b"TGMD";
 /// The version of the format.
-pub const FORMAT: u16 = 1;
+pub const FORMAT: u16 = 2;
 /// The most bytes of metadata.
 pub const MAX_METADATA: usize = 4096;
 
@@ -241,7 +241,8 @@ fn read_calibration(reader: &mut Reader<'_>) -> Result<Calibration, ModelError> 
 }
 
 /// Bias `f32`, depth `u8`, trees `u16`, blocks `u16`; a feature `u8` for each block; sixteen
-/// bounds `i16` for each; a condition `u16` for each slot; a leaf `f32` for each; a mean `f32`.
+/// bounds `i16` for each; a condition `u16` for each slot; a leaf `f32` for each; a mean `f32`;
+/// exits `u8`; for each the trees before it `u16`, then for each its margin `f32`.
 fn write_trees(out: &mut Vec<u8>, trees: &Trees) {
     write_floats(out, &[trees.bias]);
     out.push(trees.depth as u8);
@@ -252,6 +253,9 @@ fn write_trees(out: &mut Vec<u8>, trees: &Trees) {
     out.extend(trees.nodes.iter().flat_map(|n| n.to_le_bytes()));
     write_floats(out, &trees.leaves);
     write_floats(out, &trees.values);
+    out.push(trees.exits.len() as u8);
+    out.extend(trees.exits.iter().flat_map(|exit| (exit.trees as u16).to_le_bytes()));
+    write_floats(out, &trees.exits.iter().map(|exit| exit.below).collect::<Vec<_>>());
 }
 
 fn read_trees(reader: &mut Reader<'_>, calibration: Calibration) -> Result<Trees, ModelError> {
@@ -275,9 +279,19 @@ fn read_trees(reader: &mut Reader<'_>, calibration: Calibration) -> Result<Trees
         nodes: reader.pairs("slots", slots)?.iter().map(|n| u16::from_le_bytes(*n)).collect(),
         leaves: reader.floats("leaves", slots)?,
         values: reader.floats("means", slots)?,
+        exits: read_exits(reader)?,
         wide: None,
     };
     trees.checked()
+}
+
+fn read_exits(reader: &mut Reader<'_>) -> Result<Vec<Exit>, ModelError> {
+    let exits = usize::from(reader.u8("number of exits")?);
+    check_size("number of exits", exits, 0, MAX_EXITS)?;
+    let trees = reader.pairs("trees before exits", exits)?;
+    let margins = reader.floats("margins of exits", exits)?;
+    let trees = trees.iter().map(|trees| usize::from(u16::from_le_bytes(*trees)));
+    Ok(trees.zip(margins).map(|(trees, below)| Exit { trees, below }).collect())
 }
 
 /// Bias `f32`, then for each feature a weight `f32`, for each a mean, for each a factor.
@@ -406,8 +420,9 @@ mod tests {
             |feature, threshold| Node::Split { feature, threshold, left: 1, right: 2, value: 0.25 };
         let tree = |f, t| vec![split(f, t), Node::Leaf(-1.0), Node::Leaf(1.5)];
         let knots = Knots::new(&[(-1.0, 0.1), (0.0, 0.2), (2.0, 0.9)]).unwrap();
-        let forest = [tree(3, 0.5), tree(7, -2.0)];
-        AnyModel::Trees(Trees::new(0.5, &forest, Calibration::Knots(Box::new(knots))).unwrap())
+        let forest: Vec<_> = (0..20).flat_map(|_| [tree(3, 0.5), tree(7, -2.0)]).collect();
+        let forest = Trees::new(0.5, &forest, Calibration::Knots(Box::new(knots))).unwrap();
+        AnyModel::Trees(forest.with_exits(vec![Exit { trees: 32, below: -3.5 }]).unwrap())
     }
 
     fn logistic() -> AnyModel {
@@ -443,11 +458,12 @@ mod tests {
         let (calibration, body) = (22, 47);
         let features = body + 9;
         let (bounds, slots) = (features + 2, features + 2 + 2 * 2 * LANES);
-        let leaves = slots + 2 * 16;
+        // Forty trees of two slots.
+        let leaves = slots + 2 * 80;
         let nan = f32::NAN.to_le_bytes();
         let flaws: [(&str, Vec<u8>); 18] = [
             ("not a model file", patched(&bytes, 0, b"ONNX")),
-            ("format 2 at byte 4", patched(&bytes, 4, &[2])),
+            ("format 3 at byte 4", patched(&bytes, 4, &[3])),
             ("unknown model kind 9", patched(&bytes, 6, &[9])),
             ("feature schema 258", patched(&bytes, 8, &[2, 1])),
             ("checksum", [&bytes[..30], &[bytes[30] ^ 1], &bytes[31..]].concat()),
@@ -478,8 +494,13 @@ mod tests {
         }
         assert!(refusal(&patched(&bytes, leaves + 4, &nan)).contains("leaf number 1 is NaN"));
         let inf = f32::INFINITY.to_le_bytes();
-        let means = leaves + 4 * 16;
+        let means = leaves + 4 * 80;
         assert!(refusal(&patched(&bytes, means, &inf)).contains("mean number 0 is inf"));
+        let exits = means + 4 * 80;
+        assert!(refusal(&patched(&bytes, exits, &[17])).contains("number of exits is 17"));
+        let early = refusal(&patched(&bytes, exits + 1, &[31, 0]));
+        assert!(early.contains("number of trees before an exit is 31"), "{early}");
+        assert!(refusal(&patched(&bytes, exits + 3, &nan)).contains("margin of an exit"));
         assert!(refusal(&patched(&bytes, body + 4, &[8])).contains("is cut off: slots"));
         assert_eq!(load(&patched(&bytes, bounds, &[0])).map(|_| ()), Ok(()));
 

@@ -17,11 +17,13 @@
 //! | [`file`](mod@file) | the model file |
 //! | [`data`] | labelled rows and how they are split |
 //! | `forecast` | long-horizon forecasts of a rate (feature `forecast`) |
-//! | `train` | training of boosted trees (feature `train`) |
+//! | `train` | training of boosted trees, their calibration and exits (feature `train`) |
 
 pub mod calibration;
 pub mod data;
 mod error;
+#[cfg(feature = "train")]
+mod exits;
 pub mod file;
 #[cfg(feature = "forecast")]
 pub mod forecast;
@@ -118,6 +120,8 @@ pub fn sigmoid(margin: f32) -> f32 {
 /// Other CPUs walk the trees as `trees.rs` does.
 #[cfg(not(target_arch = "x86_64"))]
 mod wide {
+    use crate::trees::SUMS;
+    use std::ops::Range;
     use tidegate_behavior::schema::Features;
 
     #[derive(Clone, Debug, PartialEq)]
@@ -132,7 +136,7 @@ mod wide {
             None
         }
 
-        pub(crate) fn sum(&self, _: &[f32], _: &Features) -> f32 {
+        pub(crate) fn add(&self, _: &[f32], _: &Features, _: Range<usize>, _: &mut [f32; SUMS]) {
             match *self {}
         }
     }

@@ -3,6 +3,7 @@
 //! Training runs on one thread and draws nothing at random, so the same rows and parameters give
 //! the same bytes. Rows are put on the thresholds' [`grid`] first; scoring does not need that.
 
+use crate::exits;
 use crate::trees::{MAX_DEPTH, MAX_THRESHOLDS, MAX_TREES, Node, Tree, grid};
 use crate::{Calibration, Model, ModelError, TrainingSet, Trees};
 use forust_ml::{GradientBooster, Matrix};
@@ -109,10 +110,23 @@ pub fn train(set: &TrainingSet, params: &Params) -> Result<Trees, ModelError> {
             ),
         })?;
     }
-    let trees = compile(&boost(&boosted, params)?)?;
-    let margins: Vec<f32> = held.rows.iter().map(|row| trees.margin(row)).collect();
-    let fit = if held.len() < ISOTONIC_FROM { Calibration::platt } else { Calibration::isotonic };
-    Ok(trees.with_calibration(fit(&margins, &held.labels, &held.calm(params.prior))?))
+    finish(compile(&boost(&boosted, params)?)?, &held, params.prior)
+}
+
+/// Calibrates a forest on rows that it has not learned from, and lets those who are harmless beyond doubt
+/// leave it early; `prior` is as in [`Params`].
+///
+/// # Errors
+/// When the rows cannot be calibrated on: of one label only, say.
+pub fn finish(trees: Trees, held: &TrainingSet, prior: f64) -> Result<Trees, ModelError> {
+    let weights = held.calm(prior);
+    let calibrated = |trees: Trees| {
+        let margins: Vec<f32> = held.rows.iter().map(|row| trees.margin(row)).collect();
+        let fit =
+            if held.len() < ISOTONIC_FROM { Calibration::platt } else { Calibration::isotonic };
+        Ok(trees.with_calibration(fit(&margins, &held.labels, &weights)?))
+    };
+    calibrated(exits::learn(calibrated(trees)?, held)?)
 }
 
 /// Boosts trees on the whole set with the library.

@@ -16,12 +16,18 @@
 //!   of `i` are `2i` and `2i + 1`), so that there are no child pointers and the nodes of a tree of
 //!   depth 5 fill one cache line. A shallow leaf is repeated below a node of no consequence.
 //!
+//! And one that saves most: **whoever is harmless beyond doubt leaves early.** The first trees of a
+//! boosted forest say most, the last ones part what is close. A forest with [`Exit`]s stops where
+//! the sum so far is so low that what remains hardly ever lifted it. (Early exits of additive
+//! ensembles: Cambazoglu et al., WSDM 2010; the soft cascade of Bourdev and Brandt, CVPR 2005.)
+//!
 //! A model fails where no training row was: trees extrapolate as constants.
 
 use crate::calibration::Calibration;
 use crate::error::{check_numbers, check_size};
 use crate::wide::Wide;
 use crate::{Explanation, Model, ModelError};
+use std::ops::Range;
 use tidegate_behavior::schema::{COUNT, Features};
 
 /// The deepest tree.
@@ -38,6 +44,10 @@ pub(crate) const MAX_BLOCKS: usize = COUNT * MAX_THRESHOLDS / LANES;
 const _: () = assert!(MAX_BLOCKS * LANES <= 4096 && COUNT <= 64, "the arrays of scoring hold all");
 /// How many trees are walked side by side.
 pub(crate) const SUMS: usize = 8;
+/// Exits lie after a multiple of so many trees: what the widest walk takes at a time.
+pub const EXIT_STEP: usize = 32;
+/// The most exits of a forest.
+pub const MAX_EXITS: usize = 16;
 
 /// One node of a [`Tree`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,6 +80,15 @@ impl Node {
 /// A decision tree as a trainer gives it: the root first.
 pub type Tree = Vec<Node>;
 
+/// Where a row may leave the walk: after so many trees, with a margin so low.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exit {
+    /// How many trees, from the first, are walked before it; a multiple of [`EXIT_STEP`].
+    pub trees: usize,
+    /// The margin of these trees below which the walk ends. That margin is then the row's.
+    pub below: f32,
+}
+
 /// A forest of boosted trees, ready to score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trees {
@@ -86,6 +105,8 @@ pub struct Trees {
     pub(crate) leaves: Vec<f32>,
     /// The mean output at each slot, for explanations only, so apart from the hot arrays.
     pub(crate) values: Vec<f32>,
+    /// Where rows leave the walk, the first exit first.
+    pub(crate) exits: Vec<Exit>,
     /// The same trees for CPUs that can walk them side by side; made by [`Trees::checked`].
     pub(crate) wide: Option<Wide>,
 }
@@ -142,6 +163,7 @@ impl Trees {
             nodes: Vec::new(),
             leaves: Vec::new(),
             values: Vec::new(),
+            exits: Vec::new(),
             wide: None,
         };
         let mut first_condition = [0; COUNT];
@@ -227,7 +249,20 @@ impl Trees {
             let target = usize::from(self.nodes[index]);
             return Err(ModelError::Reference { what: "slot", index, target, count });
         }
+        self.check_exits()?;
         self.calibration.check()
+    }
+
+    fn check_exits(&self) -> Result<(), ModelError> {
+        check_size("number of exits", self.exits.len(), 0, MAX_EXITS)?;
+        let mut least = EXIT_STEP;
+        for exit in &self.exits {
+            check_size("number of trees before an exit", exit.trees, least, self.trees())?;
+            check_size("number of trees over before an exit", exit.trees % EXIT_STEP, 0, 0)?;
+            check_numbers("margin of an exit", &[exit.below])?;
+            least = exit.trees + EXIT_STEP;
+        }
+        Ok(())
     }
 
     /// How many trees there are, those that only pad included.
@@ -260,6 +295,52 @@ impl Trees {
         Self { calibration, ..self }
     }
 
+    /// Where rows leave the walk early.
+    #[must_use]
+    pub fn exits(&self) -> &[Exit] {
+        &self.exits
+    }
+
+    /// The same forest with other exits. Rows that leave have another margin, so it has to be
+    /// calibrated with them.
+    ///
+    /// # Errors
+    /// When there are more than [`MAX_EXITS`], they are not in the order of their trees, one is not
+    /// after a multiple of [`EXIT_STEP`] trees or after more than there are, or a margin is not finite.
+    pub fn with_exits(self, exits: Vec<Exit>) -> Result<Self, ModelError> {
+        let trees = Self { exits, ..self };
+        trees.check_exits()?;
+        Ok(trees)
+    }
+
+    /// Adds up leaves until a row leaves; `add` adds those of a range of trees. Gives the margin and
+    /// how many trees it is of.
+    #[inline]
+    fn walk(&self, mut add: impl FnMut(Range<usize>, &mut [f32; SUMS])) -> (f32, usize) {
+        let mut sums = [0.0f32; SUMS];
+        let mut walked = 0;
+        for exit in &self.exits {
+            add(walked..exit.trees, &mut sums);
+            walked = exit.trees;
+            let margin = self.bias + sums.iter().sum::<f32>();
+            if margin < exit.below {
+                return (margin, walked);
+            }
+        }
+        let all = self.trees();
+        add(walked..all, &mut sums);
+        (self.bias + sums.iter().sum::<f32>(), all)
+    }
+
+    /// The margin, and of how many trees, by what this CPU does best.
+    #[inline]
+    fn margin_of(&self, features: &Features) -> (f32, usize) {
+        match &self.wide {
+            Some(wide) => self.walk(|trees, sums| wide.add(&self.leaves, features, trees, sums)),
+            None => self.plain_margin(features),
+        }
+    }
+
     /// Evaluates every condition into 0 or 1; `CAPACITY` is at least `conditions()`.
     #[inline]
     fn evaluate<const CAPACITY: usize>(&self, features: &Features, holds: &mut [u8; CAPACITY]) {
@@ -282,11 +363,23 @@ impl Trees {
     /// Not inlined: next to the evaluation it was measured more than twice as slow. The masks
     /// stand in for bounds checks and never change an index.
     #[inline(never)]
-    fn sum<const SLOTS: usize, const CAPACITY: usize>(&self, holds: &[u8; CAPACITY]) -> f32 {
+    fn add<const SLOTS: usize, const CAPACITY: usize>(
+        &self,
+        holds: &[u8; CAPACITY],
+        trees: Range<usize>,
+        sums: &mut [f32; SUMS],
+    ) {
+        let groups = trees.start / SUMS..trees.end / SUMS;
         let nodes = self.nodes.as_chunks::<SLOTS>().0.as_chunks::<SUMS>().0;
         let leaves = self.leaves.as_chunks::<SLOTS>().0.as_chunks::<SUMS>().0;
-        let mut sums = [0.0f32; SUMS];
-        for (nodes, leaves) in nodes.iter().zip(leaves) {
+        let of = |groups: Range<usize>| {
+            nodes
+                .get(groups.clone())
+                .into_iter()
+                .flatten()
+                .zip(leaves.get(groups).into_iter().flatten())
+        };
+        for (nodes, leaves) in of(groups) {
             let mut at = [1u32; SUMS];
             for _ in 0..SLOTS.trailing_zeros() {
                 for (at, nodes) in at.iter_mut().zip(nodes) {
@@ -298,11 +391,10 @@ impl Trees {
                 *sum += leaves[at as usize & (SLOTS - 1)];
             }
         }
-        self.bias + sums.iter().sum::<f32>()
     }
 
     /// The margin by the walk that every CPU can do.
-    fn plain_margin(&self, features: &Features) -> f32 {
+    fn plain_margin(&self, features: &Features) -> (f32, usize) {
         // The array of conditions is cleared for each row, so it is no larger than it must be.
         match self.conditions() {
             0..=512 => self.margin_with::<512>(features),
@@ -313,19 +405,19 @@ impl Trees {
     }
 
     #[inline]
-    fn margin_with<const CAPACITY: usize>(&self, features: &Features) -> f32 {
+    fn margin_with<const CAPACITY: usize>(&self, features: &Features) -> (f32, usize) {
         let mut holds = [0; CAPACITY];
         self.evaluate(features, &mut holds);
-        match self.depth {
-            1 => self.sum::<2, CAPACITY>(&holds),
-            2 => self.sum::<4, CAPACITY>(&holds),
-            3 => self.sum::<8, CAPACITY>(&holds),
-            4 => self.sum::<16, CAPACITY>(&holds),
-            5 => self.sum::<32, CAPACITY>(&holds),
-            6 => self.sum::<64, CAPACITY>(&holds),
-            7 => self.sum::<128, CAPACITY>(&holds),
-            _ => self.sum::<256, CAPACITY>(&holds),
-        }
+        self.walk(|trees, sums| match self.depth {
+            1 => self.add::<2, CAPACITY>(&holds, trees, sums),
+            2 => self.add::<4, CAPACITY>(&holds, trees, sums),
+            3 => self.add::<8, CAPACITY>(&holds, trees, sums),
+            4 => self.add::<16, CAPACITY>(&holds, trees, sums),
+            5 => self.add::<32, CAPACITY>(&holds, trees, sums),
+            6 => self.add::<64, CAPACITY>(&holds, trees, sums),
+            7 => self.add::<128, CAPACITY>(&holds, trees, sums),
+            _ => self.add::<256, CAPACITY>(&holds, trees, sums),
+        })
     }
 }
 
@@ -335,10 +427,7 @@ impl Model for Trees {
     }
 
     fn margin(&self, features: &Features) -> f32 {
-        match &self.wide {
-            Some(wide) => self.bias + wide.sum(&self.leaves, features),
-            None => self.plain_margin(features),
-        }
+        self.margin_of(features).0
     }
 
     /// Path contributions (Saabas 2014): a feature is credited with the change of the mean output
@@ -348,10 +437,11 @@ impl Model for Trees {
         let mut holds = [0; 4096];
         self.evaluate(features, &mut holds);
         let slots = 1 << self.depth;
+        let (margin, walked) = self.margin_of(features);
         let mut bias = f64::from(self.bias);
         let mut contributions = [0.0f64; COUNT];
         let trees = self.nodes.chunks_exact(slots).zip(self.values.chunks_exact(slots));
-        for ((nodes, values), leaves) in trees.zip(self.leaves.chunks_exact(slots)) {
+        for ((nodes, values), leaves) in trees.zip(self.leaves.chunks_exact(slots)).take(walked) {
             bias += f64::from(values[1]);
             let mut at = 1;
             while at < slots {
@@ -363,11 +453,7 @@ impl Model for Trees {
                 at = next;
             }
         }
-        Explanation {
-            bias: bias as f32,
-            contributions: contributions.map(|c| c as f32),
-            margin: self.margin(features),
-        }
+        Explanation { bias: bias as f32, contributions: contributions.map(|c| c as f32), margin }
     }
 
     fn kind(&self) -> &'static str {
@@ -461,6 +547,45 @@ mod tests {
         assert_eq!(explanation.margin, 3.0);
     }
 
+    /// Sixty-four trees: a hundredth for or against by feature 0, then as many by feature 1.
+    fn two_halves() -> Trees {
+        let stump = |f| vec![split(f, 1.0, 1, 2), Node::Leaf(-0.01), Node::Leaf(0.01)];
+        let forest: Vec<Tree> = (0..64).map(|t| stump(t / 32)).collect();
+        Trees::new(0.5, &forest, Calibration::default()).unwrap()
+    }
+
+    #[test]
+    fn who_is_harmless_beyond_doubt_leaves_early() {
+        let whole = two_halves();
+        let early = whole.clone().with_exits(vec![Exit { trees: 32, below: 0.2 }]).unwrap();
+        let mut features = [0.0; COUNT];
+        features[1] = 1.0;
+        assert!((whole.margin(&features) - 0.5).abs() < 1e-5);
+        assert!((early.margin(&features) - 0.18).abs() < 1e-5, "{}", early.margin(&features));
+        // What is not looked at any more explains nothing.
+        assert_eq!(early.explain(&features).top(9).map(|(f, _)| f).collect::<Vec<_>>(), [0]);
+        assert_eq!(early.explain(&features).margin, early.margin(&features));
+        // Nobody else does.
+        features[0] = 1.0;
+        assert_eq!(early.margin(&features).to_bits(), whole.margin(&features).to_bits());
+        assert_eq!(early.explain(&features), whole.explain(&features));
+        conformance::run(AnyModel::Trees(early));
+    }
+
+    #[test]
+    fn exits_out_of_place_are_refused() {
+        let refused = |exits: &[(usize, f32)]| {
+            let exits = exits.iter().map(|&(trees, below)| Exit { trees, below }).collect();
+            two_halves().with_exits(exits).unwrap_err().to_string()
+        };
+        assert!(refused(&[(33, 0.0)]).contains("trees over before an exit is 1"));
+        assert!(refused(&[(0, 0.0)]).contains("trees before an exit is 0"));
+        assert!(refused(&[(96, 0.0)]).contains("trees before an exit is 96"));
+        assert!(refused(&[(64, 0.0), (32, 0.0)]).contains("trees before an exit is 32"));
+        assert!(refused(&[(32, f32::NAN)]).contains("margin of an exit"));
+        assert!(refused(&[(32, 0.0); 17]).contains("number of exits is 17"));
+    }
+
     #[test]
     fn flawed_trees_are_refused() {
         let refused =
@@ -532,7 +657,40 @@ mod tests {
                 prop_assert!((f64::from(trees.margin(&features)) - 0.5 - sum).abs() < 1e-4);
                 // Whatever this CPU can do, the score is that of every other.
                 let plain = trees.plain_margin(&features);
-                prop_assert_eq!(trees.margin(&features).to_bits(), plain.to_bits());
+                prop_assert_eq!(trees.margin(&features).to_bits(), plain.0.to_bits());
+            }
+        }
+
+        #[test]
+        fn a_row_leaves_with_the_sum_of_the_trees_before(
+            forest in prop::collection::vec(any_tree(), 1..12),
+            rows in prop::collection::vec(prop::collection::vec(finite(), COUNT), 10),
+            margins in prop::collection::vec(-40.0f32..40.0, 3),
+        ) {
+            let forest: Vec<Tree> = forest.into_iter().cycle().take(200).collect();
+            let exits: Vec<Exit> = [32, 64, 160]
+                .into_iter()
+                .zip(margins)
+                .map(|(trees, below)| Exit { trees, below })
+                .collect();
+            let trees = Trees::new(0.5, &forest, Calibration::default()).unwrap();
+            let trees = trees.with_exits(exits.clone()).unwrap();
+            for row in rows {
+                let mut features = [0.0; COUNT];
+                features.copy_from_slice(&row);
+                let (margin, walked) = trees.margin_of(&features);
+                let sum = |count: usize| {
+                    let first = forest.iter().take(count);
+                    0.5 + first.map(|tree| f64::from(plain(tree, &features))).sum::<f64>()
+                };
+                prop_assert!((f64::from(margin) - sum(walked)).abs() < 1e-3);
+                // At no exit that it passed was it below, but at the last.
+                for exit in exits.iter().filter(|exit| exit.trees <= walked) {
+                    let left = exit.trees == walked;
+                    prop_assert!(left == (sum(exit.trees) < f64::from(exit.below) + 1e-3)
+                        || (sum(exit.trees) - f64::from(exit.below)).abs() < 1e-3);
+                }
+                prop_assert_eq!(trees.plain_margin(&features), (margin, walked));
             }
         }
 

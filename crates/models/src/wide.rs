@@ -11,10 +11,11 @@
 //! The walk in `trees.rs` is the reference: both sum the same leaves in the same order, so a score
 //! is the same to the bit on every CPU.
 
-use crate::trees::{SUMS, key};
+use crate::trees::{EXIT_STEP, SUMS, key};
 use pulp::x86::V4;
 use pulp::{NullaryFnOnce, cast};
 use std::arch::x86_64::{__m256i, __m512i, __mmask32};
+use std::ops::Range;
 use tidegate_behavior::schema::{COUNT, Features};
 
 /// The most levels that are laid out: deeper forests have too many nodes to blend.
@@ -22,6 +23,7 @@ const LEVELS: usize = 6;
 /// How many trees a group holds: as many as a register has lanes of 16 bits.
 const LANES: usize = 32;
 const _: () = assert!(COUNT <= 2 * LANES, "a row's keys fit two registers");
+const _: () = assert!(EXIT_STEP.is_multiple_of(LANES), "a row leaves between groups");
 
 /// How many nodes a tree has.
 const NODES: usize = (1 << LEVELS) - 1;
@@ -81,13 +83,21 @@ impl Wide {
         Some(Self { cpu, depth, groups })
     }
 
-    /// The sum of the leaves that a row reaches, of `leaves` with `1 << depth` a tree.
+    /// Adds the leaves that a row reaches in a range of trees, of `leaves` with `1 << depth` a tree.
+    /// The range begins at a multiple of thirty-two trees, and ends at one or with the forest.
     #[inline]
-    pub(crate) fn sum(&self, leaves: &[f32], features: &Features) -> f32 {
-        let mut sums = [0.0f32; SUMS];
+    pub(crate) fn add(
+        &self,
+        leaves: &[f32],
+        features: &Features,
+        trees: Range<usize>,
+        sums: &mut [f32; SUMS],
+    ) {
         let slots = 1 << self.depth;
-        let parts = leaves.chunks(PART * LANES * slots);
-        for (groups, leaves) in self.groups.chunks(PART).zip(parts) {
+        let groups = self.groups.get(trees.start / LANES..trees.end.div_ceil(LANES));
+        let leaves = leaves.get(trees.start * slots..trees.end * slots);
+        let parts = leaves.unwrap_or_default().chunks(PART * LANES * slots);
+        for (groups, leaves) in groups.unwrap_or_default().chunks(PART).zip(parts) {
             let mut reached = [[0; LANES]; PART];
             self.cpu.vectorize(Walk { wide: self, groups, features, reached: &mut reached });
             // Not under AVX-512: the compiler would gather, which takes longer than to load.
@@ -98,7 +108,6 @@ impl Wide {
                 }
             }
         }
-        sums.iter().sum()
     }
 }
 

@@ -19,12 +19,13 @@ pub(crate) fn run(args: &BenchArgs) -> miette::Result<()> {
     );
     let row = |name: &str, rate: &Rate| {
         println!(
-            "{name:<12} {:>10.0} decisions/s   p50 {:>5} ns   p99 {:>6} ns",
+            "{name:<16} {:>10.0} decisions/s   p50 {:>5} ns   p99 {:>6} ns",
             rate.decisions_per_s, rate.p50_ns, rate.p99_ns
         );
     };
     row("one thread", &report.one_thread);
     row(&format!("{} threads", report.threads), &report.all_threads);
+    row("simulated sites", &report.sites);
     println!(
         "\n{:.2} times one thread; {} bytes of memory a client, all told",
         report.all_threads.decisions_per_s / report.one_thread.decisions_per_s,
