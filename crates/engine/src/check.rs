@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::guests::Guest;
 use crate::hand::{ByHand, Hand};
 use crate::journal::Seen;
-use crate::policy::{Listing, Mode};
+use crate::policy::{Listing, Mode, Tiers};
 use crate::rules::Held;
 use crate::snapshot::{Identity, Snapshot};
 use crate::standing::{Evidence, Standing};
@@ -84,7 +84,7 @@ impl Engine {
             }
             let guest =
                 client.guest(&self.houses, &snapshot, &self.memory, &facts, &around, who.client);
-            let spared = guest.filter(|_| learned.punishes());
+            let spared = guest.filter(|_| learned.punishes(&snapshot.policy.adaptive.tiers));
             let apart = spared.is_some();
             let bucket = match spared {
                 Some(guest) => learned.spare(guest, &snapshot, now),
@@ -202,9 +202,14 @@ pub(crate) enum Limited<'a> {
 }
 
 impl<'a> Learned<'a> {
-    /// Whether the client has less than others for what it is thought to do.
-    fn punishes(&self) -> bool {
-        self.rule == RuleRef::Adaptive && matches!(self.action, Action::Throttle | Action::Block)
+    /// Whether the client has less than others for what it is thought to do; `tiers` are the policy's.
+    fn punishes(&self, tiers: &Tiers) -> bool {
+        self.rule == RuleRef::Adaptive
+            && match self.action {
+                Action::Throttle | Action::Block => true,
+                Action::Allow | Action::Raise => self.limit.is_below(&tiers.new),
+                Action::Degrade => false,
+            }
     }
 
     /// Goes by what an operator set for the client, unless a list names it.
@@ -238,6 +243,10 @@ impl<'a> Learned<'a> {
 }
 
 impl Limited<'_> {
+    fn is_below(&self, quota: &Quota) -> bool {
+        matches!(self, Self::To(own) if own.cells_per_second() < quota.cells_per_second())
+    }
+
     #[allow(clippy::cast_possible_truncation, reason = "told to people, to seven digits")]
     fn per_minute(&self) -> f32 {
         match self {
@@ -286,15 +295,13 @@ pub(crate) fn trust(profile: &Profile, now: Timestamp) -> f32 {
 }
 
 /// How far a client has proven itself, 0..1.
-#[allow(clippy::cast_precision_loss, reason = "only the share of it counts")]
 pub(crate) fn record(
     profile: &Profile,
     standing: &Standing,
     snapshot: &Snapshot,
     now: Timestamp,
 ) -> f32 {
-    let whole = snapshot.policy.adaptive.proven_after.max(1) as f32;
-    (standing.good / whole).min(1.0) * trust(profile, now).min(1.0)
+    standing.proven(&snapshot.policy.adaptive) * trust(profile, now).min(1.0)
 }
 
 impl Client {

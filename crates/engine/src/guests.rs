@@ -28,9 +28,9 @@ const MOST: usize = 16;
 /// An address with fewer fingerprints has no guests worth telling apart.
 const FINGERPRINTS: f32 = 3.0;
 /// Good requests that an address must have shown before.
-const GOOD: f32 = 20.0;
+const GOOD: u16 = 20;
 /// Good requests of its own from which a guest is spared.
-const OWN_GOOD: f32 = 8.0;
+const OWN_GOOD: u16 = 8;
 /// After so long a guest's record does not keep its place any more.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 /// One address in so many that are tracked may have guests: they take some five kilobytes.
@@ -193,7 +193,7 @@ mod tests {
         let mut guests = Houses::new(0).open().unwrap();
         for n in 0..MOST {
             let guest = guests.welcome(&facts(&format!("browser {n}"), 1000));
-            guest.standing.good = if n < 10 { OWN_GOOD } else { 0.0 };
+            guest.standing.good = if n < 10 { OWN_GOOD } else { 0 };
             guest.profile.observe(&facts(&format!("browser {n}"), 1000), (0.0, 0.0), 0.0);
         }
         for n in 0..500 {

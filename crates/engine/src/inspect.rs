@@ -204,7 +204,7 @@ impl Engine {
         let (mut detail, route) = self.clients.read(key, |client| {
             let detail = ClientDetail {
                 view: view(key, client, Some(now)),
-                good: client.standing.good,
+                good: f32::from(client.standing.good),
                 blocked_for: client.standing.blocked_for(now),
                 route: String::new(),
                 guests: client.guests.as_ref().map_or(0, |guests| guests.len()),

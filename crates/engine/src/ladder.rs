@@ -7,7 +7,8 @@ use tidegate_limiter::Quota;
 /// The quotas between the tiers, made once a policy: a quota is costly to make and cheap to use.
 #[derive(Clone, Debug)]
 pub(crate) struct Ladder {
-    rungs: [Quota; RUNGS],
+    /// From throttled up to new, and on to trusted.
+    rungs: [Quota; 2 * STEPS + 1],
     /// What is left to a client without a record while something is odd.
     pub degraded: Quota,
     /// The tier of who is in the band of throttling.
@@ -16,61 +17,81 @@ pub(crate) struct Ladder {
     pub risky: Quota,
 }
 
-const RUNGS: usize = 17;
+/// Into how many steps the way from one tier to the next is cut.
+const STEPS: usize = 16;
+/// Below new a burst is what the limit gives in so many seconds, and no more than new's: a program that
+/// sends its batch once in some minutes is held to its mean, and is no flood for it.
+const FILLED: f64 = 480.0;
 
 impl Ladder {
-    /// The ladder of these tiers; its rungs rise by equal factors from new to trusted.
+    /// The ladder of these tiers; its rungs rise by equal factors from throttled to new, and from there to
+    /// trusted.
     #[must_use]
     pub(crate) fn new(tiers: &Tiers) -> Self {
         // In the period of the new tier: a few cells an hour are no whole number of them a minute.
         let period = tiers.new.period();
         let cells = |quota: &Quota| quota.cells_per_second() * period.as_secs_f64();
-        let quota = |cells: NonZeroU32, burst: NonZeroU32| {
+        let burst = |quota: &Quota| f64::from(quota.burst().get());
+        let quota = |cells: f64, burst: f64| {
+            let (cells, burst) = (whole(cells), whole(burst));
             Quota::new(cells.get(), period, burst.get()).unwrap_or(tiers.new)
         };
-        let between = |from: f64, to: f64, step: usize| {
-            #[allow(clippy::cast_precision_loss, reason = "rungs are few")]
-            let share = step as f64 / (RUNGS - 1) as f64;
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "clamped to what fits"
-            )]
-            let cells =
-                (from * (to / from).powf(share)).round().clamp(1.0, f64::from(u32::MAX)) as u32;
-            NonZeroU32::new(cells).unwrap_or(NonZeroU32::MIN)
-        };
-        let (new, trusted) = (&tiers.new, &tiers.trusted);
-        let rungs = std::array::from_fn(|step| match step {
-            0 => *new,
-            _ if step == RUNGS - 1 => *trusted,
+        let (throttled, new, trusted) = (&tiers.throttled, &tiers.new, &tiers.trusted);
+        let rungs = std::array::from_fn(|rung| match rung {
+            0 => *throttled,
+            STEPS => *new,
+            _ if rung == 2 * STEPS => *trusted,
+            _ if rung < STEPS => {
+                let cells = between(cells(throttled), cells(new), rung);
+                let filled = cells / period.as_secs_f64() * FILLED;
+                quota(cells, filled.max(burst(throttled)).min(burst(new)))
+            }
             _ => quota(
-                between(cells(new), cells(trusted), step),
-                between(f64::from(new.burst().get()), f64::from(trusted.burst().get()), step),
+                between(cells(new), cells(trusted), rung - STEPS),
+                between(burst(new), burst(trusted), rung - STEPS),
             ),
         });
         // Half of the way, in factors, from throttled to new.
-        let throttled = &tiers.throttled;
-        let middle = |low: f64, high: f64| between(low, high, (RUNGS - 1) / 2);
-        let degraded = quota(
-            middle(cells(throttled), cells(new)),
-            middle(throttled.burst().get().into(), new.burst().get().into()),
-        );
-        Self { rungs, degraded, throttled: tiers.throttled, risky: tiers.risky }
+        let middle = |low: f64, high: f64| between(low, high, STEPS / 2);
+        let degraded =
+            quota(middle(cells(throttled), cells(new)), middle(burst(throttled), burst(new)));
+        Self { rungs, degraded, throttled: *throttled, risky: tiers.risky }
     }
 
     /// The quota at this share of the way from new (0) to trusted (1).
     #[must_use]
     pub(crate) fn rung(&self, share: f32) -> &Quota {
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "clamped to the rungs, which are few"
-        )]
-        let step = (share.clamp(0.0, 1.0) * (RUNGS - 1) as f32) as usize;
-        &self.rungs[step.min(RUNGS - 1)]
+        &self.rungs[STEPS + step(share)]
     }
+
+    /// The quota at this share of the way from new (0) to throttled (1).
+    #[must_use]
+    pub(crate) fn below(&self, share: f32) -> &Quota {
+        &self.rungs[STEPS - step(share)]
+    }
+}
+
+/// The step at this share of a way.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "clamped to the steps, which are few"
+)]
+fn step(share: f32) -> usize {
+    ((share.clamp(0.0, 1.0) * STEPS as f32) as usize).min(STEPS)
+}
+
+/// So many steps of the way, by equal factors.
+#[allow(clippy::cast_precision_loss, reason = "steps are few")]
+fn between(from: f64, to: f64, step: usize) -> f64 {
+    from * (to / from).powf(step as f64 / STEPS as f64)
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+fn whole(number: f64) -> NonZeroU32 {
+    NonZeroU32::new(number.round().clamp(1.0, f64::from(u32::MAX)) as u32)
+        .unwrap_or(NonZeroU32::MIN)
 }
 
 #[cfg(test)]
@@ -87,5 +108,19 @@ mod tests {
         let rates: Vec<f64> =
             (0..=16).map(|i| ladder.rung(i as f32 / 16.0).cells_per_second()).collect();
         assert!(rates.windows(2).all(|w| w[0] < w[1]), "{rates:?}");
+    }
+
+    #[test]
+    fn below_new_it_falls_to_throttled() {
+        let tiers = Adaptive::default().tiers;
+        let ladder = Ladder::new(&tiers);
+        assert_eq!((ladder.below(0.0), ladder.below(1.0)), (&tiers.new, &tiers.throttled));
+        let rates: Vec<f64> =
+            (0..=16).map(|i| ladder.below(i as f32 / 16.0).cells_per_second()).collect();
+        assert!(rates.windows(2).all(|w| w[0] > w[1]), "{rates:?}");
+        // A batch passes that is sent once in some minutes.
+        let middle = ladder.below(0.5);
+        assert!((100..120).contains(&middle.cells().get()), "{middle:?}");
+        assert!((800..900).contains(&middle.burst().get()), "{middle:?}");
     }
 }

@@ -151,7 +151,7 @@ pub struct Adaptive {
     pub block_for: Duration,
     /// Half-life of risk while a client behaves: the time in which a mistake heals by half.
     pub forgive: Duration,
-    /// Requests at low risk after which a client may reach the trusted limit.
+    /// Requests at low risk after which a client may reach the trusted limit; beyond 65,535 as many.
     pub proven_after: u32,
     /// A penalty begins up to so many requests after its reason, how many only the holder of the
     /// secret can tell. 0, the default, begins it at once: late penalties were measured to let more

@@ -3,6 +3,7 @@
 use crate::check::Limited;
 use crate::company::badness;
 use crate::decision::Action;
+use crate::doubt::Doubt;
 use crate::ladder::Ladder;
 use crate::oddity::Oddity;
 use crate::policy::Adaptive;
@@ -44,7 +45,9 @@ pub(crate) struct Standing {
     /// Smoothed risk, 0..1.
     pub risk: f32,
     /// Requests at low risk in a row, weighed down by risk.
-    pub good: f32,
+    pub good: u16,
+    /// What is thought of it in the long run.
+    pub doubt: Doubt,
     /// What was decided last.
     pub action: Action,
     /// Whether the client comes out of a block and is not forgiven yet.
@@ -60,7 +63,8 @@ impl Default for Standing {
     fn default() -> Self {
         Self {
             risk: 0.0,
-            good: 0.0,
+            good: 0,
+            doubt: Doubt::default(),
             action: Action::Allow,
             probation: false,
             due_in: 0,
@@ -135,6 +139,7 @@ impl Standing {
         }
         let pace = if score > self.risk { self.rise(idle_seconds, trust, suspicion) } else { FALL };
         self.risk += (score - self.risk) * pace;
+        self.doubt.note(score);
 
         let bands = &policy.bands;
         let shift = jitter(client, now) * bands.jitter;
@@ -183,10 +188,10 @@ impl Standing {
             _ => self.probation = false,
         }
         if self.action == Action::Allow && self.risk < bands.throttle * 0.5 {
-            self.good = (self.good + 1.0).min(1e6);
+            self.good = self.good.saturating_add(1);
         } else {
             // Trust is lost ten times as quickly as it is won.
-            self.good = (self.good - 10.0).max(0.0);
+            self.good = self.good.saturating_sub(10);
         }
     }
 
@@ -206,20 +211,27 @@ impl Standing {
         self.due_in > 0
     }
 
+    /// How much of the record that lets a client reach the trusted limit it has, 0..1.
+    pub(crate) fn proven(&self, policy: &Adaptive) -> f32 {
+        let whole = u16::try_from(policy.proven_after.max(1)).unwrap_or(u16::MAX);
+        (f32::from(self.good) / f32::from(whole)).min(1.0)
+    }
+
     /// How far the client is a stranger, 1..0: of who did nothing yet, one can only say what can be said of
     /// those whom it came with.
     pub(crate) fn stranger(&self) -> f32 {
-        (1.0 - self.good / STRANGER).max(0.0)
+        (1.0 - f32::from(self.good) / STRANGER).max(0.0)
     }
 
     /// How far a score above the risk moves it.
     fn rise(&self, idle_seconds: f32, trust: f32, suspicion: f32) -> f32 {
-        let mut by_requests = (RISE / (1.0 + self.good / 200.0)).max(RISE_PROVEN);
+        let good = f32::from(self.good);
+        let mut by_requests = (RISE / (1.0 + good / 200.0)).max(RISE_PROVEN);
         // The crowd that the client came with has given the evidence already.
         let [from, to] = SUSPICION;
         let known = ((suspicion - from) / (to - from)).clamp(0.0, 1.0);
         by_requests += (1.0 - by_requests) * known * self.stranger();
-        let patience = PROVEN_SECONDS * (self.good / LONG_RECORD).min(1.0);
+        let patience = PROVEN_SECONDS * (good / LONG_RECORD).min(1.0);
         if trust < 1.0 || patience <= 0.0 {
             return by_requests;
         }
@@ -240,13 +252,14 @@ impl Standing {
                 Some(if self.probation { &ladder.risky } else { &ladder.throttled })
             }
             Action::Allow | Action::Raise => {
-                #[allow(
-                    clippy::cast_precision_loss,
-                    reason = "only whether it is reached counts, not to the last request"
-                )]
-                let proven = (self.good / policy.proven_after.max(1) as f32).min(1.0);
+                let proven = self.proven(policy);
                 let calm = (1.0 - self.risk / policy.bands.throttle.max(1e-3)).clamp(0.0, 1.0);
                 let share = proven.min(trust) * calm;
+                let narrows = self.doubt.narrows(policy.bands.throttle);
+                if narrows > 0.0 {
+                    self.action = Action::Allow;
+                    return Some(ladder.below(narrows));
+                }
                 self.action = if share > 0.05 { Action::Raise } else { Action::Allow };
                 Some(ladder.rung(share))
             }
@@ -303,7 +316,8 @@ impl Standing {
     pub(crate) fn penalised(penalty: Penalty) -> Self {
         Self {
             risk: penalty.risk,
-            good: 0.0,
+            good: 0,
+            doubt: Doubt::default(),
             action: penalty.action,
             probation: penalty.probation,
             due_in: 0,
@@ -320,17 +334,17 @@ mod tests {
     #[test]
     fn a_suspected_group_needs_less_evidence_of_its_own() {
         let policy = Adaptive::default();
-        let after_one = |score: f32, suspicion: f32, good: f32| {
+        let after_one = |score: f32, suspicion: f32, good: u16| {
             let mut standing = Standing { good, ..Standing::default() };
             let evidence = Evidence { suspicion, ..Evidence::alone(score, 1.0, 0.0) };
             standing.update(evidence, Key(7), Timestamp::from_secs(1000), &policy);
             standing.action
         };
-        assert_eq!(after_one(0.95, 0.0, 0.0), Action::Allow);
-        assert_eq!(after_one(0.95, 0.9, 0.0), Action::Block);
+        assert_eq!(after_one(0.95, 0.0, 0), Action::Allow);
+        assert_eq!(after_one(0.95, 0.9, 0), Action::Block);
         // Whoever looks harmless among them is, and so is who was there before.
-        assert_eq!(after_one(0.3, 0.9, 0.0), Action::Allow);
-        assert_eq!(after_one(0.95, 0.9, 30.0), Action::Allow);
+        assert_eq!(after_one(0.3, 0.9, 0), Action::Allow);
+        assert_eq!(after_one(0.95, 0.9, 30), Action::Allow);
     }
 
     #[test]
@@ -379,7 +393,7 @@ mod tests {
     #[test]
     fn a_proven_client_is_judged_by_the_clock() {
         let policy = Adaptive::default();
-        let after = |record: f32, trust: f32, requests: u16, gap: f32| {
+        let after = |record: u16, trust: f32, requests: u16, gap: f32| {
             let mut standing = Standing { good: record, ..Standing::default() };
             for _ in 0..requests {
                 let now = Timestamp::from_secs(1000);
@@ -388,12 +402,12 @@ mod tests {
             standing.action
         };
         // A hundred requests a second for a fifth of a second, and for half a minute.
-        assert_eq!(after(1e4, 1.0, 20, 0.01), Action::Allow);
-        assert_eq!(after(1e4, 1.0, 3000, 0.01), Action::Block);
+        assert_eq!(after(10_000, 1.0, 20, 0.01), Action::Allow);
+        assert_eq!(after(10_000, 1.0, 3000, 0.01), Action::Block);
         // Without a record, or with one made too quickly, requests count; so do they a second apart.
-        assert_eq!(after(0.0, 1.0, 20, 0.01), Action::Block);
-        assert_eq!(after(1e4, 0.02, 20, 0.0), Action::Block);
-        assert_eq!(after(1e4, 1.0, 30, 1.0), Action::Block);
+        assert_eq!(after(0, 1.0, 20, 0.01), Action::Block);
+        assert_eq!(after(10_000, 0.02, 20, 0.0), Action::Block);
+        assert_eq!(after(10_000, 1.0, 30, 1.0), Action::Block);
     }
 
     #[test]
@@ -404,7 +418,7 @@ mod tests {
         assert_eq!(standing.action, Action::Raise);
         let before = standing.good;
         run(&mut standing, 0.6, 60, &policy);
-        assert!(standing.good < before - 100.0, "{} {}", before, standing.good);
+        assert!(standing.good < before - 100, "{} {}", before, standing.good);
     }
 
     #[test]
@@ -519,7 +533,7 @@ mod tests {
         // It is no penalty, and good requests go on counting.
         assert!(standing.penalty(Timestamp::from_secs(1)).is_none());
         run(&mut standing, 0.0, 5, &policy);
-        assert_eq!(standing.good, 5.0);
+        assert_eq!(standing.good, 5);
         for action in [Action::Throttle, Action::Block] {
             let mut standing = Standing { action, ..Standing::default() };
             let limit = Limited::Closed(std::time::Duration::ZERO);
@@ -535,6 +549,22 @@ mod tests {
         let mut standing = Standing::default();
         run(&mut standing, 0.0, 1000, &policy);
         assert_eq!(standing.quota(&policy, &ladder, 0.0), Some(&policy.tiers.new));
+        assert_eq!(standing.quota(&policy, &ladder, 1.0), Some(&policy.tiers.trusted));
+    }
+
+    #[test]
+    fn who_is_doubted_for_hundreds_of_requests_has_less_room_and_gets_it_back() {
+        let policy = Adaptive::default();
+        let ladder = Ladder::new(&policy.tiers);
+        let mut standing = Standing::default();
+        run(&mut standing, 0.2, 60, &policy);
+        assert_eq!(standing.quota(&policy, &ladder, 0.0), Some(&policy.tiers.new));
+        run(&mut standing, 0.2, 1000, &policy);
+        let narrow = standing.quota(&policy, &ladder, 1.0).unwrap().cells_per_second() * 60.0;
+        assert!((50.0..120.0).contains(&narrow), "{narrow}");
+        // It is no penalty: it is not kept when the client is forgotten, and not made worse by asking.
+        assert!(standing.penalty(Timestamp::from_secs(1)).is_none());
+        run(&mut standing, 0.0, 800, &policy);
         assert_eq!(standing.quota(&policy, &ladder, 1.0), Some(&policy.tiers.trusted));
     }
 

@@ -238,9 +238,9 @@ impl Trial {
 
     /// How much of a good record a client has with the challenger.
     fn record(&self, sighting: &Sighting, policy: &Policy) -> f32 {
-        let whole = policy.adaptive.proven_after.max(1) as f32;
-        let good = self.rivals.read(sighting.client, |rival| rival.standing.good).unwrap_or(0.0);
-        (good / whole).min(1.0) * trust(&sighting.features).min(1.0)
+        let proven =
+            self.rivals.read(sighting.client, |rival| rival.standing.proven(&policy.adaptive));
+        proven.unwrap_or(0.0) * trust(&sighting.features).min(1.0)
     }
 
     /// Takes in the scores of a batch (NaN where there is none) and those of its doubts; answers with
