@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::guests::Guest;
 use crate::hand::{ByHand, Hand};
 use crate::journal::Seen;
-use crate::policy::{Listing, Mode, Tiers};
+use crate::policy::{Adaptive, Listing, Mode};
 use crate::rules::Held;
 use crate::snapshot::{Identity, Snapshot};
 use crate::standing::{Evidence, Standing};
@@ -84,7 +84,7 @@ impl Engine {
             }
             let guest =
                 client.guest(&self.houses, &snapshot, &self.memory, &facts, &around, who.client);
-            let spared = guest.filter(|_| learned.punishes(&snapshot.policy.adaptive.tiers));
+            let spared = guest.filter(|guest| learned.spares(guest, &snapshot.policy.adaptive));
             let apart = spared.is_some();
             let bucket = match spared {
                 Some(guest) => learned.spare(guest, &snapshot, now),
@@ -95,6 +95,7 @@ impl Engine {
                 decision(&snapshot, request, &who, &facts, features, &learned, &held);
             decision.anomaly = client.standing.oddity.score();
             decision.spared = apart;
+            decision.narrowed = learned.is_narrowed();
             decision.evident = evident;
             decision.suspicion = suspicion;
             decision.company = company;
@@ -189,6 +190,8 @@ pub(crate) const TRUST_SECONDS: f32 = 120.0;
 pub(crate) struct Learned<'a> {
     pub action: Action,
     pub risk: f32,
+    /// Whether lasting doubt narrows the limit.
+    pub narrowed: bool,
     pub limit: Limited<'a>,
     pub rule: RuleRef,
     pub score: Option<f32>,
@@ -202,14 +205,18 @@ pub(crate) enum Limited<'a> {
 }
 
 impl<'a> Learned<'a> {
-    /// Whether the client has less than others for what it is thought to do; `tiers` are the policy's.
-    fn punishes(&self, tiers: &Tiers) -> bool {
-        self.rule == RuleRef::Adaptive
-            && match self.action {
-                Action::Throttle | Action::Block => true,
-                Action::Allow | Action::Raise => self.limit.is_below(&tiers.new),
-                Action::Degrade => false,
-            }
+    /// Whether the client has less than others for what it is thought to do.
+    fn punishes(&self) -> bool {
+        self.rule == RuleRef::Adaptive && matches!(self.action, Action::Throttle | Action::Block)
+    }
+
+    fn is_narrowed(&self) -> bool {
+        self.rule == RuleRef::Adaptive && self.narrowed
+    }
+
+    /// Whether this guest goes by what is thought of it alone.
+    fn spares(&self, guest: &Guest, policy: &Adaptive) -> bool {
+        self.punishes() || self.is_narrowed() && !guest.standing.is_narrowed(policy)
     }
 
     /// Goes by what an operator set for the client, unless a list names it.
@@ -235,15 +242,16 @@ impl<'a> Learned<'a> {
         let trust = trust(&guest.profile, now);
         let policy = &snapshot.policy.adaptive;
         if let Some(quota) = guest.standing.quota(policy, &snapshot.ladder, trust) {
-            (self.action, self.risk) = (guest.standing.action, guest.standing.risk);
             self.limit = Limited::To(quota);
+            (self.action, self.risk) = (guest.standing.action, guest.standing.risk);
+            self.narrowed = guest.standing.is_narrowed(policy);
         }
         &mut guest.bucket
     }
 }
 
 impl Limited<'_> {
-    fn is_below(&self, quota: &Quota) -> bool {
+    pub(crate) fn is_below(&self, quota: &Quota) -> bool {
         matches!(self, Self::To(own) if own.cells_per_second() < quota.cells_per_second())
     }
 
@@ -325,6 +333,7 @@ impl Client {
         let mut learned = Learned {
             action: Action::Allow,
             risk: 0.0,
+            narrowed: false,
             limit: Limited::To(&policy.tiers.new),
             rule: RuleRef::Adaptive,
             score: evidence.map(|evidence| evidence.score),
@@ -342,6 +351,7 @@ impl Client {
             }
             learned.action = self.standing.action;
             learned.risk = self.standing.risk;
+            learned.narrowed = self.standing.is_narrowed(policy);
         }
         let listed = snapshot.listing(request);
         if let Some(set) = snapshot.override_of(who.client) {
@@ -411,6 +421,7 @@ fn decision(
         score: learned.score.unwrap_or(0.0),
         suspicion: 0.0,
         spared: false,
+        narrowed: false,
         evident: None,
         company: 1.0,
     }

@@ -8,6 +8,8 @@
 const OVER: f32 = 400.0;
 /// From this share on a limit is narrowed: a model that is right most of the time gives everybody some.
 const FROM: f32 = 0.05;
+/// In so many seconds without a request half of it is forgotten.
+const FORGOTTEN: f32 = 3600.0;
 /// So many units are certainty.
 const UNITS: f32 = 65_536.0;
 
@@ -23,10 +25,27 @@ impl Doubt {
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "clamped to the units; rounded down, so that what is less than a unit is forgotten"
+            reason = "clamped to the units"
         )]
         {
-            self.0 = units.clamp(0.0, UNITS - 1.0) as u16;
+            // To the nearest: it stops three tenths of a percent short of a score that stays, on either side.
+            self.0 = units.round().clamp(0.0, UNITS - 1.0) as u16;
+        }
+    }
+
+    /// Forgets for so long without a request.
+    pub(crate) fn rest(&mut self, seconds: f32) {
+        // Between two clicks there is nothing to forget.
+        if self.0 > 0 && seconds > 60.0 {
+            let left = f32::from(self.0) * (-seconds / FORGOTTEN).exp2();
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "no more than it was"
+            )]
+            {
+                self.0 = left as u16;
+            }
         }
     }
 
@@ -75,9 +94,18 @@ mod tests {
     fn it_passes_altogether() {
         let mut doubt = after(0.9, 2000);
         (0..5000).for_each(|_| doubt.note(0.0));
-        assert_eq!(doubt, Doubt::default());
+        assert!(doubt.share() < 0.004 && doubt.narrows(0.5) == 0.0, "{doubt:?}");
         // What everybody is given narrows nothing.
         assert_eq!(after(0.05, 100_000).narrows(0.5), 0.0);
+        // Nor does it last overnight, and a short pause is none.
+        let mut doubt = after(0.4, 5000);
+        let before = doubt;
+        doubt.rest(30.0);
+        assert_eq!(doubt, before);
+        doubt.rest(3600.0);
+        assert!((doubt.share() - before.share() / 2.0).abs() < 1e-4);
+        doubt.rest(8.0 * 3600.0);
+        assert_eq!(doubt.narrows(0.5), 0.0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::advice::Advices;
 use crate::client::Client;
-use crate::decision::{Action, Decision, RuleRef, Ticket};
+use crate::decision::{Decision, RuleRef, Ticket};
 use crate::drift::Drift;
 use crate::guests::Houses;
 use crate::hand::Hands;
@@ -212,24 +212,16 @@ impl Engine {
             (Some(model), true) => {
                 let evident = decision.evident.map(words_of);
                 let company = (decision.company >= BAD_COMPANY).then_some(AMONG);
-                let doubted = self.is_doubted(decision).then_some(DOUBTED);
+                let doubted = decision.narrowed.then_some(DOUBTED);
                 let mut told: Vec<String> =
                     evident.into_iter().chain(company).chain(doubted).map(str::to_owned).collect();
                 let features = &decision.features;
-                let most = MOST - told.len();
+                let most = MOST.saturating_sub(told.len());
                 told.extend(words::reasons(&model.explain(features), features, most));
                 told
             }
             _ => vec!["no model scored this request: static limits alone".into()],
         }
-    }
-
-    /// Whether a client that is neither throttled nor blocked has less room than a new one.
-    fn is_doubted(&self, decision: &Decision) -> bool {
-        let new = &self.current.load().policy.adaptive.tiers.new;
-        decision.rule == RuleRef::Adaptive
-            && matches!(decision.action, Action::Allow | Action::Raise)
-            && f64::from(decision.limit_per_min) < new.cells_per_second() * 59.9
     }
 
     /// Counts since the start.

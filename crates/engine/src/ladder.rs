@@ -19,9 +19,12 @@ pub(crate) struct Ladder {
 
 /// Into how many steps the way from one tier to the next is cut.
 const STEPS: usize = 16;
-/// Below new a burst is what the limit gives in so many seconds, and no more than new's: a program that
-/// sends its batch once in some minutes is held to its mean, and is no flood for it.
+/// Below new a burst is what the limit gives in so many seconds, or in as many as new's burst is of new, and
+/// no more than new's: a program that sends its batch once in some minutes is held to its mean, and is no
+/// flood for it; and of a limit by the day as much is left as of the day's.
 const FILLED: f64 = 480.0;
+/// A raise is gone when a limit has slid by one in so many of the way to throttled.
+const RAISE_GONE: f32 = 8.0;
 
 impl Ladder {
     /// The ladder of these tiers; its rungs rise by equal factors from throttled to new, and from there to
@@ -37,13 +40,14 @@ impl Ladder {
             Quota::new(cells.get(), period, burst.get()).unwrap_or(tiers.new)
         };
         let (throttled, new, trusted) = (&tiers.throttled, &tiers.new, &tiers.trusted);
+        let seconds = FILLED.max(burst(new) / new.cells_per_second());
         let rungs = std::array::from_fn(|rung| match rung {
             0 => *throttled,
             STEPS => *new,
             _ if rung == 2 * STEPS => *trusted,
             _ if rung < STEPS => {
                 let cells = between(cells(throttled), cells(new), rung);
-                let filled = cells / period.as_secs_f64() * FILLED;
+                let filled = cells / period.as_secs_f64() * seconds;
                 quota(cells, filled.max(burst(throttled)).min(burst(new)))
             }
             _ => quota(
@@ -64,10 +68,11 @@ impl Ladder {
         &self.rungs[STEPS + step(share)]
     }
 
-    /// The quota at this share of the way from new (0) to throttled (1).
+    /// The same, slid down by this much of the way from new (0) to throttled (1); a raise goes first.
     #[must_use]
-    pub(crate) fn below(&self, share: f32) -> &Quota {
-        &self.rungs[STEPS - step(share)]
+    pub(crate) fn slid(&self, share: f32, narrows: f32) -> &Quota {
+        let raise = step(share * (1.0 - narrows * RAISE_GONE).max(0.0));
+        &self.rungs[STEPS + raise - step(narrows)]
     }
 }
 
@@ -111,16 +116,32 @@ mod tests {
     }
 
     #[test]
-    fn below_new_it_falls_to_throttled() {
+    fn it_slides_to_throttled_and_a_raise_goes_first() {
         let tiers = Adaptive::default().tiers;
         let ladder = Ladder::new(&tiers);
-        assert_eq!((ladder.below(0.0), ladder.below(1.0)), (&tiers.new, &tiers.throttled));
-        let rates: Vec<f64> =
-            (0..=16).map(|i| ladder.below(i as f32 / 16.0).cells_per_second()).collect();
-        assert!(rates.windows(2).all(|w| w[0] > w[1]), "{rates:?}");
+        assert_eq!((ladder.slid(0.0, 0.0), ladder.slid(0.0, 1.0)), (&tiers.new, &tiers.throttled));
+        assert_eq!(
+            (ladder.slid(1.0, 0.0), ladder.slid(1.0, 1.0)),
+            (&tiers.trusted, &tiers.throttled)
+        );
+        for share in [0.0, 0.3, 1.0] {
+            let rates: Vec<f64> =
+                (0..=64).map(|i| ladder.slid(share, i as f32 / 64.0).cells_per_second()).collect();
+            // Never up, and never by more than the little that a step of either way is.
+            assert!(rates.windows(2).all(|w| w[0] >= w[1] && w[0] < w[1] * 2.1), "{rates:?}");
+        }
         // A batch passes that is sent once in some minutes.
-        let middle = ladder.below(0.5);
+        let middle = ladder.slid(0.0, 0.5);
         assert!((100..120).contains(&middle.cells().get()), "{middle:?}");
         assert!((800..900).contains(&middle.burst().get()), "{middle:?}");
+        // Of a limit by the day three quarters are left, and not eight minutes of it.
+        let by_day = |cells| {
+            let cells = NonZeroU32::new(cells).unwrap();
+            Quota::new(cells.get(), std::time::Duration::from_secs(86_400), cells.get()).unwrap()
+        };
+        let tiers = Tiers { new: by_day(10_000), throttled: by_day(100), ..tiers };
+        let first = *Ladder::new(&tiers).slid(0.0, 0.07);
+        assert_eq!(first.cells(), first.burst());
+        assert!((7_000..8_000).contains(&first.cells().get()), "{first:?}");
     }
 }

@@ -130,6 +130,7 @@ impl Standing {
         let Evidence { score, idle_seconds, trust, suspicion, company } = evidence;
         let forgive = policy.forgive.as_secs_f32().max(1.0);
         if idle_seconds > 0.0 {
+            self.doubt.rest(idle_seconds);
             // Time heals a mistake, and not what goes on: one who scans at a request a minute would else
             // be forgiven between any two of them. So a pause heals only from `forgive` on where the next
             // request alone is worth a block, and at once where its score leaves doubt.
@@ -139,7 +140,10 @@ impl Standing {
         }
         let pace = if score > self.risk { self.rise(idle_seconds, trust, suspicion) } else { FALL };
         self.risk += (score - self.risk) * pace;
-        self.doubt.note(score);
+        if !matches!(self.action, Action::Block | Action::Throttle) {
+            // A penalty is enough: what a client does under it must not follow it afterwards as well.
+            self.doubt.note(score);
+        }
 
         let bands = &policy.bands;
         let shift = jitter(client, now) * bands.jitter;
@@ -217,6 +221,12 @@ impl Standing {
         (f32::from(self.good) / f32::from(whole)).min(1.0)
     }
 
+    /// Whether lasting doubt narrows the limit of a client that is not penalised.
+    pub(crate) fn is_narrowed(&self, policy: &Adaptive) -> bool {
+        matches!(self.action, Action::Allow | Action::Raise)
+            && self.doubt.narrows(policy.bands.throttle) > 0.0
+    }
+
     /// How far the client is a stranger, 1..0: of who did nothing yet, one can only say what can be said of
     /// those whom it came with.
     pub(crate) fn stranger(&self) -> f32 {
@@ -255,13 +265,11 @@ impl Standing {
                 let proven = self.proven(policy);
                 let calm = (1.0 - self.risk / policy.bands.throttle.max(1e-3)).clamp(0.0, 1.0);
                 let share = proven.min(trust) * calm;
-                let narrows = self.doubt.narrows(policy.bands.throttle);
-                if narrows > 0.0 {
-                    self.action = Action::Allow;
-                    return Some(ladder.below(narrows));
-                }
-                self.action = if share > 0.05 { Action::Raise } else { Action::Allow };
-                Some(ladder.rung(share))
+                let quota = ladder.slid(share, self.doubt.narrows(policy.bands.throttle));
+                let raised =
+                    share > 0.05 && quota.cells_per_second() > policy.tiers.new.cells_per_second();
+                self.action = if raised { Action::Raise } else { Action::Allow };
+                Some(quota)
             }
         }
     }
@@ -269,7 +277,8 @@ impl Standing {
     /// The limit of a client without a record while the site is anomalous: no more than the degraded
     /// quota. One that is throttled or blocked stays so.
     pub(crate) fn degrade<'a>(&mut self, limit: Limited<'a>, ladder: &'a Ladder) -> Limited<'a> {
-        if !matches!(self.action, Action::Allow | Action::Raise) {
+        let spared = !matches!(self.action, Action::Allow | Action::Raise);
+        if spared || limit.is_below(&ladder.degraded) {
             return limit;
         }
         self.action = Action::Degrade;
@@ -309,6 +318,12 @@ impl Standing {
             probation: self.probation,
         };
         Some((penalty, Timestamp::from_secs(until)))
+    }
+
+    /// The standing of somebody new whom this much doubt falls on already.
+    #[must_use]
+    pub(crate) fn doubted(doubt: Doubt) -> Self {
+        Self { doubt, ..Self::default() }
     }
 
     /// A standing with a penalty restored.
@@ -530,6 +545,11 @@ mod tests {
         let mut standing = Standing::default();
         let Limited::To(quota) = standing.degrade(Limited::To(new), &ladder) else { panic!() };
         assert_eq!((quota, standing.action), (&ladder.degraded, Action::Degrade));
+        // Who has less already for what is thought of it keeps that.
+        let narrow = ladder.slid(0.0, 0.8);
+        let mut doubted = Standing::default();
+        let Limited::To(quota) = doubted.degrade(Limited::To(narrow), &ladder) else { panic!() };
+        assert_eq!((quota, doubted.action), (narrow, Action::Allow));
         // It is no penalty, and good requests go on counting.
         assert!(standing.penalty(Timestamp::from_secs(1)).is_none());
         run(&mut standing, 0.0, 5, &policy);
@@ -562,10 +582,19 @@ mod tests {
         run(&mut standing, 0.2, 1000, &policy);
         let narrow = standing.quota(&policy, &ladder, 1.0).unwrap().cells_per_second() * 60.0;
         assert!((50.0..120.0).contains(&narrow), "{narrow}");
+        assert!(standing.is_narrowed(&policy));
         // It is no penalty: it is not kept when the client is forgotten, and not made worse by asking.
         assert!(standing.penalty(Timestamp::from_secs(1)).is_none());
         run(&mut standing, 0.0, 800, &policy);
         assert_eq!(standing.quota(&policy, &ladder, 1.0), Some(&policy.tiers.trusted));
+    }
+
+    #[test]
+    fn a_penalty_leaves_no_doubt_behind() {
+        let policy = Adaptive::default();
+        let mut standing = Standing::default();
+        run(&mut standing, 1.0, 3000, &policy);
+        assert!(standing.doubt.narrows(policy.bands.throttle) == 0.0, "{standing:?}");
     }
 
     #[test]

@@ -18,15 +18,27 @@ fn engine(score: f32) -> Engine {
 
 /// What is decided about a client who asks this often for so many minutes.
 fn decided(score: f32, gap: Duration, minutes: u64) -> Vec<(Decision, Vec<String>)> {
+    decided_of(score, gap, minutes, |_| String::new())
+}
+
+/// The same of a client with this user agent at its n-th request.
+fn decided_of(
+    score: f32,
+    gap: Duration,
+    minutes: u64,
+    agent: impl Fn(usize) -> String,
+) -> Vec<(Decision, Vec<String>)> {
     let engine = engine(score);
     let mut now = Timestamp::from_secs(1_700_000_000);
     let end = now.plus(Duration::from_secs(60 * minutes));
     let mut all = Vec::new();
     while now < end {
+        let user_agent = agent(all.len());
         let request = Request {
             time: now,
             addr: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9))),
             path: "/articles/9",
+            user_agent: &user_agent,
             ..Request::default()
         };
         let decision = engine.check(&request);
@@ -66,4 +78,14 @@ fn a_taker_who_looks_suspicious_by_a_little_is_held_to_less_than_a_new_client() 
 fn whoever_asks_for_little_notices_nothing_nor_does_who_is_doubted_as_everybody_is() {
     assert_eq!(denied(&decided(0.15, Duration::from_secs(1), 20)), 0);
     assert_eq!(denied(&decided(0.03, QUICK, 20)), 0);
+}
+
+#[test]
+fn new_names_for_the_same_taker_gain_it_little() {
+    let plain = denied(&decided(0.15, QUICK, 20));
+    // A new browser every ten requests, and every three hundred.
+    for each in [10, 300] {
+        let all = decided_of(0.15, QUICK, 20, |n| format!("browser {}", n / each));
+        assert!(denied(&all) * 10 > plain * 9, "{each}: {} for {plain}", denied(&all));
+    }
 }

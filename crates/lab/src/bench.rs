@@ -122,7 +122,7 @@ pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Repor
     let clients = clients.max(1);
     let before = resident();
     let (load, clock) = (Load::default(), SystemClock::new());
-    let sites = sites(model.as_ref());
+    let for_sites = model.clone();
     let engine = filled(&load, clients, &clock, model);
     let bytes = resident().saturating_sub(before);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -136,6 +136,8 @@ pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Repor
         all.merge(&driven(&load, &clock, clients, threads, turn, length, check));
     }
     let (one_thread, all_threads) = (one.rate(), all.rate());
+    // Last, so that what it leaves in the allocator is nobody's memory.
+    let sites = sites(for_sites.as_ref());
     let tracked = engine.stats().clients.max(1);
     Report {
         threads,

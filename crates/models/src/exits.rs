@@ -6,8 +6,8 @@ use crate::{Model, ModelError, TrainingSet, Trees};
 
 /// Of the weight of the abuse that the whole forest notices, no more than this share leaves at an exit.
 const LOST: f64 = 0.0005;
-/// What the whole forest notices: abuse to which it gives this probability at least. What it gives less
-/// is let through either way.
+/// What the whole forest notices: abuse to which it gives this probability at least. Less of it may leave
+/// unnoticed; that company or lasting doubt find among it as much as without exits was measured, not proven.
 const NOTICED: f32 = 0.1;
 /// From this many noticed rows on exits are learned: of fewer, nothing can be said about one in two thousand.
 const ENOUGH: usize = 10_000;

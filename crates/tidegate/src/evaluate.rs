@@ -145,13 +145,13 @@ fn print(plan: &Plan, report: &Report) {
         );
     }
     println!(
-        "\nthe same abuse under a limit for everybody, and under rules on the rate of one client \
-         (threshold chosen\nafterwards, at most {} % of legitimate requests denied)\n",
+        "\nthe same abuse under a limit for everybody, and under rules on what one client \
+         sends (threshold chosen\nafterwards, at most {} % of legitimate requests denied)\n",
         RULE_HARM * 100.0
     );
     println!(
-        "{:<14} {:>8} {:>30} {:>8} {:>8}",
-        "scenario", "Tidegate", "best fixed limit", "EWMA", "z-score"
+        "{:<14} {:>8} {:>30} {:>8} {:>8} {:>8}",
+        "scenario", "Tidegate", "best fixed limit", "count", "EWMA", "z-score"
     );
     for row in report.scenarios.iter().filter(|row| row.abusive > 0) {
         let fixed = row.best_static.map_or_else(
@@ -161,10 +161,11 @@ fn print(plan: &Plan, report: &Report) {
             },
         );
         println!(
-            "{:<14} {:>8.1} {:>30} {:>8.1} {:>8.1}",
+            "{:<14} {:>8.1} {:>30} {:>8.1} {:>8.1} {:>8.1}",
             row.scenario,
             row.caught.value * 100.0,
             fixed,
+            row.rules.count * 100.0,
             row.rules.ewma * 100.0,
             row.rules.z_score * 100.0
         );

@@ -1,4 +1,4 @@
-//! The rules that a learned limit is compared with: a rate, and how unusual it is on its site.
+//! The rules that a learned limit is compared with: a count, a rate, and how unusual that is on its site.
 
 use serde::Serialize;
 use tidegate_behavior::Features;
@@ -37,9 +37,10 @@ impl Histogram {
     }
 }
 
-/// Classic rules on one client's rate, each with the threshold that is best in hindsight.
+/// Classic rules on how much one client asks for, each with the threshold that is best in hindsight.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
+    count: Histogram,
     ewma: Histogram,
     z_score: Histogram,
     mean: f64,
@@ -51,6 +52,8 @@ pub(super) struct Rules {
 /// denied and the threshold chosen afterwards on the very traffic: more than they would in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct RulesCaught {
+    /// A limit on how many requests a client has sent so far.
+    pub count: f64,
     /// A limit on the exponentially weighted request rate of a minute.
     pub ewma: f64,
     /// A limit on how many standard deviations the logarithm of that rate lies above the mean of
@@ -61,7 +64,7 @@ pub struct RulesCaught {
 impl Default for Rules {
     fn default() -> Self {
         let empty = || Histogram([[0; BINS]; 2]);
-        Self { ewma: empty(), z_score: empty(), mean: 0.0, square: 0.0, seen: 0.0 }
+        Self { count: empty(), ewma: empty(), z_score: empty(), mean: 0.0, square: 0.0, seen: 0.0 }
     }
 }
 
@@ -81,17 +84,23 @@ impl Rules {
         self.mean += delta / self.seen;
         self.square += delta * (rate - self.mean);
         let label = usize::from(abusive);
+        self.count.0[label][bin(f64::from(features[index::REQUESTS]) / 14.0)] += 1;
         self.ewma.0[label][bin(rate / 12.0)] += 1;
         self.z_score.0[label][bin((z + 4.0) / 16.0)] += 1;
     }
 
     pub(super) fn merge(&mut self, more: &Self) {
+        self.count.merge(&more.count);
         self.ewma.merge(&more.ewma);
         self.z_score.merge(&more.z_score);
     }
 
     pub(super) fn caught(&self) -> RulesCaught {
-        RulesCaught { ewma: self.ewma.best(), z_score: self.z_score.best() }
+        RulesCaught {
+            count: self.count.best(),
+            ewma: self.ewma.best(),
+            z_score: self.z_score.best(),
+        }
     }
 }
 
@@ -120,6 +129,20 @@ mod tests {
         // Two sites merged are judged by one threshold.
         quick.merge(&slow);
         assert!((quick.caught().ewma - 0.5).abs() < 0.01, "{:?}", quick.caught());
+    }
+
+    #[test]
+    fn a_count_stops_what_asks_for_more_than_anybody() {
+        let mut rules = Rules::default();
+        for i in 0..10_000u32 {
+            for (label, requests) in [(false, (i % 100) as f32), (true, (i % 1000) as f32)] {
+                let mut features = at_rate(10.0);
+                features[index::REQUESTS] = requests.ln_1p();
+                rules.add(&features, label);
+            }
+        }
+        let caught = rules.caught();
+        assert!((0.85..0.92).contains(&caught.count) && caught.ewma == 0.0, "{caught:?}");
     }
 
     #[test]

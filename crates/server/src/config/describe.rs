@@ -216,6 +216,10 @@ fn adaptive(policy: &Policy, lines: &mut Vec<String>) {
     ));
     let bands = &adaptive.bands;
     lines.push(format!(
+        "A client that looks suspicious by a little for hundreds of requests has less, down to {}.",
+        quota(&tiers.throttled)
+    ));
+    lines.push(format!(
         "Risk from {} to {}: throttled to {}.",
         bands.throttle,
         bands.block,
