@@ -169,6 +169,45 @@ class WholeWay(unittest.TestCase):
     def test_xgboost(self) -> None:
         self.whole_way("xgboost_model")
 
+    def test_a_quantised_network_decides_as_the_one_it_was_made_of(self) -> None:
+        from sklearn.neural_network import MLPClassifier
+
+        rows = tidegate.read(self.path("rows.parquet"))
+        x = tidegate.squash(rows.x)
+        middle, spread = x.mean(axis=0), x.std(axis=0) + 1e-3
+        network = MLPClassifier((24,), max_iter=12, early_stopping=True, random_state=1)
+        # Bounded, so that one scale fits the activations of any row.
+        network.fit(np.clip((x - middle) / spread, -3, 3), rows.y)
+        values = {
+            "middle": middle, "spread": spread, "least": np.array(-3), "most": np.array(3),
+            "w1": network.coefs_[0], "b1": network.intercepts_[0],
+            "w2": network.coefs_[1], "b2": network.intercepts_[1],
+        }
+        kind, node = helper.make_tensor_value_info, helper.make_node
+        graph = helper.make_graph(
+            [
+                node("Sub", ["x", "middle"], ["x1"]), node("Div", ["x1", "spread"], ["x2"]),
+                node("Clip", ["x2", "least", "most"], ["x3"]),
+                node("MatMul", ["x3", "w1"], ["h1"]), node("Add", ["h1", "b1"], ["h2"]), node("Relu", ["h2"], ["h3"]),
+                node("MatMul", ["h3", "w2"], ["o1"]), node("Add", ["o1", "b2"], ["o2"]), node("Sigmoid", ["o2"], ["p"]),
+            ],
+            "network", [kind("x", TensorProto.FLOAT, [None, 64])], [kind("p", TensorProto.FLOAT, [None, 1])],
+            [onnx.numpy_helper.from_array(value.astype(np.float32), name) for name, value in values.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        whole, small = self.path("whole.onnx"), self.path("small.onnx")
+        tidegate.save(tidegate.squash_first(model), whole, rows.schema)
+        tidegate.quantise(whole, small)
+        self.assertEqual({t.data_type for t in onnx.load(small).graph.initializer if len(t.dims) == 2}, {TensorProto.INT8})
+        quality = []
+        for name, path in (("whole", whole), ("small", small)):
+            judged = self.run_program(
+                "models", "import", path, "--name", name, "--dir", self.path("models"), "--rounds", "1", "--json",
+            )
+            quality.append(json.loads(judged)["judgement"]["quality"]["roc_auc"])
+        self.assertGreater(quality[0], 0.65)
+        self.assertLess(abs(quality[0] - quality[1]), 0.03)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -67,7 +67,9 @@ def quantise(source: str, target: str) -> None:
     """Writes a copy with weights of eight bits and activations quantised as they come.
 
     It is smaller; at the size of these models it is not quicker, for one row is too little to win
-    by. The stamps are carried over.
+    by. The scale of activations is that of the rows that are scored together, so what a layer takes in
+    has to be bounded (a normalisation, a clip), or a row's score would depend on its neighbours, which
+    the import refuses. The stamps are carried over.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 

@@ -161,7 +161,8 @@ impl Onnx {
                 return Err(OnnxError::Answer {
                     input: "the same row, alone and among others,".into(),
                     found: format!("{again:?} and {margin}"),
-                    remedy: "export it in inference mode (without dropout)",
+                    remedy: "export it in inference mode (without dropout); of a quantised model bound \
+                             what its layers take in, or give it fixed scales",
                 });
             }
         }
