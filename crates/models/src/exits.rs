@@ -5,11 +5,12 @@ use crate::trees::{EXIT_STEP, Exit};
 use crate::{Model, ModelError, TrainingSet, Trees};
 
 /// Of the weight of the abuse that the whole forest notices, no more than this share leaves at an exit.
-const LOST: f64 = 0.0005;
-/// What the whole forest notices: abuse to which it gives this probability at least. Less of it may leave
-/// unnoticed; that company or lasting doubt find among it as much as without exits was measured, not proven.
-const NOTICED: f32 = 0.1;
-/// From this many noticed rows on exits are learned: of fewer, nothing can be said about one in two thousand.
+const LOST: f64 = 0.0001;
+/// What the whole forest notices: abuse to which it gives this probability at least. It is well below what
+/// throttles, for company multiplies odds and doubt adds up. With a tenth for it and one in two thousand
+/// for what is lost, a few requests in hundreds left as harmless whose scraper was caught without.
+const NOTICED: f32 = 0.02;
+/// From this many noticed rows on exits are learned: of fewer, nothing can be said about one in ten thousand.
 const ENOUGH: usize = 10_000;
 
 /// The calibrated forest with exits, after 32 trees, 64, and so on up to half of it. Its margins are
