@@ -95,7 +95,6 @@ impl Engine {
                 decision(&snapshot, request, &who, &facts, features, &learned, &held);
             decision.anomaly = client.standing.oddity.score();
             decision.spared = apart;
-            decision.narrowed = learned.is_narrowed();
             decision.evident = evident;
             decision.suspicion = suspicion;
             decision.company = company;
@@ -421,7 +420,7 @@ fn decision(
         score: learned.score.unwrap_or(0.0),
         suspicion: 0.0,
         spared: false,
-        narrowed: false,
+        narrowed: learned.is_narrowed(),
         evident: None,
         company: 1.0,
     }

@@ -447,8 +447,11 @@ fn count(one: &Held, said: &Admission, denied: bool) {
         counts.add(Count::Within, hits);
         let used = f64::from(said.limit.saturating_sub(said.remaining));
         let beyond = used - (f64::from(said.limit) * NEAR).floor();
-        // A count of cells: no more than a `u32`, and not below zero.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count of cells: no more than a `u32`, and not below zero"
+        )]
         counts.add(Count::Near, (beyond.max(0.0) as u64).min(hits));
     }
 }

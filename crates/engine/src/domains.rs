@@ -192,8 +192,11 @@ impl Rails {
         let whole = NonZeroU32::new(rate.cells)?;
         // Halfway from the rate to the floor, as ratios go.
         let half = (f64::from(rate.cells) * f64::from(floor.max(1))).sqrt().round();
-        // The root of two `u32` is one.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the root of two `u32` is one"
+        )]
         let half = (half as u32).clamp(1, whole.get());
         let tiers = Tiers {
             new: rate.quota(rate.cells)?,

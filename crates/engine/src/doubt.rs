@@ -54,15 +54,19 @@ impl Doubt {
         f32::from(self.0) / UNITS
     }
 
+    /// Whether it narrows the limit at all; `throttle` is where a client is throttled at once.
+    pub(crate) fn counts(self, throttle: f32) -> bool {
+        self.share() > FROM && throttle > FROM
+    }
+
     /// How far the client's limit goes down from that of a new client, 0, to that of one who is throttled, 1,
     /// which it reaches where the doubt is what throttles at once. In between it falls by equal factors for
     /// equal factors of doubt.
     pub(crate) fn narrows(self, throttle: f32) -> f32 {
-        let share = self.share();
-        if share <= FROM || throttle <= FROM {
+        if !self.counts(throttle) {
             return 0.0;
         }
-        ((share / FROM).ln() / (throttle / FROM).ln()).min(1.0)
+        ((self.share() / FROM).ln() / (throttle / FROM).ln()).min(1.0)
     }
 }
 

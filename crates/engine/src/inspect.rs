@@ -324,7 +324,7 @@ impl Engine {
             let added = model.explain(row).contributions;
             sums.iter_mut().zip(added).for_each(|(sum, added)| *sum += added.abs());
         }
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(clippy::cast_precision_loss, reason = "rows are few")]
         sums.iter_mut().for_each(|sum| *sum /= rows.len() as f32);
         sums
     }
@@ -466,7 +466,7 @@ fn acted(client: &Client, now: Option<Timestamp>) -> Action {
     }
 }
 
-#[allow(clippy::cast_precision_loss)]
+#[allow(clippy::cast_precision_loss, reason = "an order for people, to the microsecond")]
 fn rank(order: Order, client: &Client, now: Option<Timestamp>) -> f64 {
     match order {
         Order::LastSeen => client.profile.last_seen().as_nanos() as f64,

@@ -11,8 +11,6 @@ pub(crate) struct Ladder {
     rungs: [Quota; 2 * STEPS + 1],
     /// What is left to a client without a record while something is odd.
     pub degraded: Quota,
-    /// The tier of who is in the band of throttling.
-    pub throttled: Quota,
     /// The tier of who comes out of a block.
     pub risky: Quota,
 }
@@ -59,13 +57,19 @@ impl Ladder {
         let middle = |low: f64, high: f64| between(low, high, STEPS / 2);
         let degraded =
             quota(middle(cells(throttled), cells(new)), middle(burst(throttled), burst(new)));
-        Self { rungs, degraded, throttled: *throttled, risky: tiers.risky }
+        Self { rungs, degraded, risky: tiers.risky }
+    }
+
+    /// The tier of who is in the band of throttling.
+    #[must_use]
+    pub(crate) fn throttled(&self) -> &Quota {
+        &self.rungs[0]
     }
 
     /// The quota at this share of the way from new (0) to trusted (1).
     #[must_use]
     pub(crate) fn rung(&self, share: f32) -> &Quota {
-        &self.rungs[STEPS + step(share)]
+        self.slid(share, 0.0)
     }
 
     /// The same, slid down by this much of the way from new (0) to throttled (1); a raise goes first.

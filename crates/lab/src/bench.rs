@@ -1,5 +1,6 @@
 //! What a decision costs on this machine: time per check, and bytes per client.
 
+use crate::limiter;
 use crate::simulate::{Scenario, generate};
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr};
@@ -158,9 +159,7 @@ pub fn sites(model: Option<&AnyModel>) -> Rate {
     let mut all = Driven::default();
     for seed in 1..=SITES.0 {
         let traffic = generate(Scenario::Mixed, seed, SITES.1);
-        let policy = Policy { reputation: traffic.reputation.clone(), ..Policy::default() };
-        let setup = Setup { capacity: 1 << 17, model: model.cloned(), ..Setup::default() };
-        let engine = Engine::new(policy, setup);
+        let engine = limiter::before(&traffic, Policy::default(), model);
         for event in &traffic.events {
             let request = event.request();
             let began = Instant::now();

@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod export;
 pub mod formats;
 pub mod judge;
+mod limiter;
 pub mod nab;
 mod parallel;
 pub mod prober;

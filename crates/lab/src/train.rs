@@ -1,5 +1,6 @@
 //! Training of the abuse classifier on simulated traffic, through the very code that serves.
 
+use crate::limiter;
 use crate::simulate::dice::Dice;
 use crate::simulate::site::Style;
 use crate::simulate::{Event, Scenario, Traffic, generate};
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tidegate_behavior::{Answer, Features, Outcome};
 use tidegate_engine::policy::Adaptive;
-use tidegate_engine::{Decision, Engine, Mode, Policy, Setup};
+use tidegate_engine::{Decision, Mode, Policy};
 use tidegate_models::train::{Params, train as boost};
 use tidegate_models::{AnyModel, Calibration, Logistic, Model, ModelError, TrainingSet};
 
@@ -193,10 +194,9 @@ pub(crate) fn observed(traffic: &Traffic, run: u32) -> impl Iterator<Item = (&Ev
     let policy = Policy {
         mode: Mode::Shadow,
         adaptive: Adaptive { enabled: false, ..Adaptive::default() },
-        reputation: traffic.reputation.clone(),
         ..Policy::default()
     };
-    let engine = Engine::new(policy, Setup { capacity: 1 << 17, ..Setup::default() });
+    let engine = limiter::before(traffic, policy, None);
     let met = traffic.start.plus(traffic.length.mul_f64(missed(run)));
     let events = traffic.events.iter().skip_while(move |event| event.time < met);
     events.map(move |event| {

@@ -6,6 +6,7 @@ mod rules;
 pub use interval::Share;
 pub use rules::{RULE_HARM, RulesCaught};
 
+use crate::limiter;
 use crate::simulate::site::Style;
 use crate::simulate::{Scenario, Traffic, generate};
 use crate::static_limits::{Counts, LIMITS, StaticLimits, best, ratio};
@@ -13,7 +14,7 @@ use crate::train::refused;
 use rules::Rules;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tidegate_engine::{Engine, Policy, Setup};
+use tidegate_engine::Policy;
 use tidegate_models::AnyModel;
 use tidegate_models::metrics::{Ranking, brier, calibration_error};
 
@@ -271,9 +272,7 @@ fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
     let mut families: BTreeMap<&'static str, FamilyRow> = BTreeMap::new();
     let (mut scores, mut rules, mut harmed_of) = (Scores::default(), Rules::default(), (0, 0));
     let mut refused_anyway = 0;
-    let setup = Setup { capacity: 1 << 17, model: model.cloned(), ..Setup::default() };
-    let policy = Policy { reputation: traffic.reputation.clone(), ..policy.clone() };
-    let engine = Engine::new(policy, setup);
+    let engine = limiter::before(traffic, policy.clone(), model);
     let mut limits = StaticLimits::default();
     // Requests, denials, and the number of the first denied request of each actor.
     let mut actors = vec![(0u64, 0u64, 0u64); traffic.actors.len()];

@@ -14,12 +14,13 @@ mod strategy;
 pub use attack::{Goal, Ground};
 pub use strategy::Strategy;
 
+use crate::limiter;
 use crate::simulate::dice::Dice;
 use crate::simulate::{Scenario, generate};
 use attack::{Attack, Budget, Tally};
 use serde::Serialize;
 use std::time::Duration;
-use tidegate_engine::{Engine, Policy, Setup};
+use tidegate_engine::Policy;
 use tidegate_models::AnyModel;
 
 /// Strategies tried in one generation, and how many of them have offspring.
@@ -213,9 +214,7 @@ fn site(goal: Goal, hardening: Hardening, seed: u64, model: &AnyModel) -> Option
     let minutes = ((QUIET + TRIAL * trials as f64 + USE) / 60.0).ceil() as u32 + 1;
     let traffic = generate(Scenario::Quiet, seed, minutes);
     let ground = Ground::of(&traffic, goal)?;
-    let setup = Setup { capacity: 1 << 17, model: Some(model.clone()), ..Setup::default() };
-    let policy = Policy { reputation: traffic.reputation.clone(), ..hardening.policy() };
-    let engine = Engine::new(policy, setup);
+    let engine = limiter::before(&traffic, hardening.policy(), Some(model));
     let mut attack = Attack::new(&engine, &traffic, &ground, !hardening.constant_headers, seed);
     attack.wait(Duration::from_secs_f64(QUIET));
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use std::collections::BTreeSet;
+use tidegate_engine::{Engine, Setup};
 
 #[test]
 fn offspring_stay_in_range_and_are_like_their_parents() {
