@@ -96,9 +96,17 @@ pub struct Outlook {
     pub hours: Hours,
     /// What comes after them.
     pub forecast: Forecast,
-    /// How it would have done, MSTL with ETS first, then the seasonal naive forecast.
-    pub accuracy: [Measured; 2],
+    /// How it would have done, MSTL with ETS first, then other methods.
+    pub accuracy: Vec<Measured>,
 }
+
+/// What is measured: how it is forecast, and what that has to beat.
+const METHODS: &[(&str, Method)] = &[
+    ("MSTL and ETS", Method::Mstl),
+    ("a week before", Method::SeasonalNaive),
+    #[cfg(feature = "prophet")]
+    ("Prophet", Method::Prophet),
+];
 
 /// One method in the backtest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -133,8 +141,8 @@ pub fn outlook(
                 .map_err(failed)?;
         Ok(Measured { name, mase, error, coverage, hours: values })
     };
-    let accuracy =
-        [measure("MSTL and ETS", Method::Mstl)?, measure("a week before", Method::SeasonalNaive)?];
+    let accuracy = METHODS.iter().map(|(name, method)| measure(name, *method));
+    let accuracy = accuracy.collect::<Result<_, _>>()?;
     Ok(Outlook { hours, forecast: said, accuracy })
 }
 
@@ -180,6 +188,7 @@ mod tests {
         assert_eq!((outlook.forecast.point.len(), outlook.accuracy[0].hours), (24, 72));
         assert!(outlook.accuracy[0].error < 2.0, "{:?}", outlook.accuracy);
         assert_eq!(outlook.accuracy[1].error, 0.0);
+        assert_eq!(outlook.accuracy.len(), METHODS.len());
     }
 
     #[test]

@@ -12,6 +12,9 @@
 //! **When it fails.** It knows no holidays and no launches. With less than two cycles of a season the
 //! season is not modelled. A gap must be filled before.
 
+#[cfg(feature = "prophet")]
+mod prophet;
+
 use augurs::ets::AutoETS;
 use augurs::mstl::MSTLModel;
 use augurs::{Fit as _, Predict as _};
@@ -61,6 +64,10 @@ pub enum Method {
     Mstl,
     /// The value one longest season before: what everything else has to beat.
     SeasonalNaive,
+    /// Prophet with the seasons of the series (Taylor & Letham, "Forecasting at Scale", 2018), through
+    /// `augurs`; half a second a fit.
+    #[cfg(feature = "prophet")]
+    Prophet,
 }
 
 /// How many earlier forecasts the interval is made from.
@@ -152,6 +159,8 @@ fn predict(
             // The mean with the plain one: their errors differ, and far ahead the plain one is good.
             Ok(said.iter().zip(before).map(|(said, before)| 0.5 * (said + before)).collect())
         }
+        #[cfg(feature = "prophet")]
+        Method::Prophet => prophet::predict(logs, &known, horizon),
     }
 }
 
