@@ -208,8 +208,9 @@ impl Standing {
         }
         if self.due_in == 0 {
             let hash = client.with((now.as_secs() / EPOCH) ^ DELAY).0;
+            let late = u8::try_from((hash >> 32) % (u64::from(delay) + 1)).unwrap_or(delay);
             // At least 1, which is no delay.
-            self.due_in = 1 + u8::try_from((hash >> 32) % (u64::from(delay) + 1)).unwrap_or(delay);
+            self.due_in = late.saturating_add(1);
         }
         self.due_in -= 1;
         self.due_in > 0

@@ -83,8 +83,12 @@ impl Layer {
             }
         }
         let (model, in_line) = in_line(&mut resolved).unzip();
-        let setup =
-            Setup { capacity: resolved.capacity, secret: resolved.secret, model, advice_for: None };
+        let setup = Setup {
+            capacity: resolved.capacity,
+            secret: resolved.secret,
+            model,
+            ..Setup::default()
+        };
         let engine = Arc::new(Engine::new(resolved.policy.clone(), setup));
         let shared = Shared::new(engine, Live::new(&resolved, None), Vec::new());
         in_line.into_iter().for_each(|info| shared.model(IN_LINE, info));

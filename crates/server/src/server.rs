@@ -103,6 +103,7 @@ impl Server {
             secret: resolved.secret,
             model,
             advice_for: resolved.advisor.as_ref().map(|(_, fresh_for)| *fresh_for),
+            ..Setup::default()
         };
         let engine = Arc::new(Engine::new(resolved.policy.clone(), setup));
         let upstream = resolved.upstream.clone().map(Upstream::new).transpose()?.map(Arc::new);

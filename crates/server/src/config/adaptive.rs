@@ -20,6 +20,20 @@ fn share(source: &Source<'_>, written: Option<&At<f32>>, default: f32) -> Result
     }
 }
 
+/// The most requests that a penalty may be late by: what an abuser has meanwhile is let through.
+const MOST_DELAY: u8 = 100;
+
+fn delay(source: &Source<'_>, written: Option<&At<u64>>, default: u8) -> Result<u8, ConfigError> {
+    let Some(at) = written else { return Ok(default) };
+    u8::try_from(at.value).ok().filter(|delay| *delay <= MOST_DELAY).ok_or_else(|| {
+        source.error(
+            at.referenced,
+            format!("a penalty can't be late by up to {} requests", at.value),
+            format!("write a number from 0 (at once) to {MOST_DELAY}"),
+        )
+    })
+}
+
 pub(super) fn adaptive(source: &Source<'_>, raw: &raw::Adaptive) -> Result<Adaptive, ConfigError> {
     let base = Adaptive::default();
     let bands = policy::Bands {
@@ -109,6 +123,6 @@ pub(super) fn adaptive(source: &Source<'_>, raw: &raw::Adaptive) -> Result<Adapt
         block_for: time(source, raw.block_for.as_ref(), base.block_for)?,
         forgive: time(source, raw.forgive.as_ref(), base.forgive)?,
         proven_after: raw.proven_after.unwrap_or(base.proven_after),
-        delay: base.delay,
+        delay: delay(source, raw.delay.as_ref(), base.delay)?,
     })
 }

@@ -233,6 +233,9 @@ fn adaptive(policy: &Policy, lines: &mut Vec<String>) {
         quota(&tiers.risky),
         show(adaptive.forgive)
     ));
+    if adaptive.delay > 0 {
+        lines.push(format!("A penalty begins up to {} requests after its reason.", adaptive.delay));
+    }
     lines.push(if adaptive.anomaly {
         "Anomalies tighten limits: a client without a record that is unlike all others, or comes \
          within five minutes of a sudden rise of requests or errors, has less room, and nobody is \

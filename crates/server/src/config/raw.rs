@@ -223,6 +223,7 @@ pub(super) struct Adaptive {
     pub block_for: Option<At<String>>,
     pub forgive: Option<At<String>>,
     pub proven_after: Option<u32>,
+    pub delay: Option<At<u64>>,
     pub costs: Costs,
 }
 

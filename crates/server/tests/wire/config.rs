@@ -56,6 +56,7 @@ fn mistakes_are_told_with_line_and_remedy() {
         ),
         ("identity: {credentials: [header: 'x key']}", 3, "`x key`", "x-api-key"),
         ("adaptive:\n  throttle_above: 0.9\n  block_above: 0.8", 4, "0.9", "smaller"),
+        ("adaptive:\n  delay: 300", 4, "300", "from 0 (at once) to 100"),
         ("adaptive: {block_above: 8}", 3, "8", "0 to 1"),
         ("adaptive: {hysteresis: 0.7}", 3, "0.7", "smaller"),
         ("adaptive: {jitter: 0.2}", 3, "0.2", "half"),
