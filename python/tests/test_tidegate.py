@@ -163,6 +163,18 @@ class WholeWay(unittest.TestCase):
     def test_scikit_learn(self) -> None:
         self.whole_way("sklearn_model")
 
+    def test_a_model_that_is_too_slow_is_refused(self) -> None:
+        model = self.path("slow.onnx")
+        command = [sys.executable, EXAMPLES / "sklearn_model.py", self.path("rows.parquet"), model]
+        subprocess.run(command, check=True, capture_output=True)
+        # Nothing that a runtime evaluates answers within a microsecond.
+        with self.assertRaisesRegex(RuntimeError, "more than 1 µs; make it smaller"):
+            self.run_program(
+                "models", "import", model, "--name", "slow", "--dir", self.path("refused"), "--rounds", "1",
+                "--slowest", "1",
+            )
+        self.assertFalse(Path(self.path("refused")).exists())
+
     def test_scikit_learn_logistic(self) -> None:
         self.whole_way("sklearn_model", "logistic")
 

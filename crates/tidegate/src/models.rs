@@ -54,6 +54,7 @@ fn import(args: &ImportArgs) -> miette::Result<()> {
     let (rows, rows_from) = rows(args)?;
     let built_in = Engine::default_model().into_diagnostic().wrap_err("the built-in model")?;
     let (model, judgement) = judge(model, &built_in, &rows).into_diagnostic()?;
+    quick_enough(args, &judgement.latency)?;
     let signature = model.signature().clone();
     let about = format!("imported from {}, calibrated on {rows_from}", args.file.display());
     let about = about.get(..about.len().min(file::MAX_METADATA)).unwrap_or_default();
@@ -95,6 +96,20 @@ fn import(args: &ImportArgs) -> miette::Result<()> {
         path.display()
     );
     Ok(())
+}
+
+/// Whether the model keeps up with what it would have to score.
+fn quick_enough(args: &ImportArgs, latency: &Latency) -> miette::Result<()> {
+    if latency.p50_ns <= args.slowest.saturating_mul(1000) {
+        return Ok(());
+    }
+    Err(miette!(
+        "{} can't be imported: its median row takes {} µs, more than {} µs; make it smaller (fewer or \
+         flatter trees, narrower layers, quantised weights), or allow it by --slowest",
+        args.file.display(),
+        latency.p50_ns / 1000,
+        args.slowest
+    ))
 }
 
 /// What to call the model: letters, digits, `-`, `_` and `.`, for it becomes a file's name.

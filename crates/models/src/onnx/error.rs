@@ -81,7 +81,10 @@ pub enum OnnxError {
         loaded: PathBuf,
     },
     /// The runtime refuses the model or failed to run it.
-    #[error("ONNX Runtime says: {0}")]
+    #[error(
+        "ONNX Runtime says: {0}; where it does not know an operator or its version, export for an older \
+         operator set or install a newer runtime"
+    )]
     Run(String),
     /// The model answers with something else than a probability.
     #[error("for {input} the model answers {found}; {remedy}")]

@@ -147,6 +147,14 @@ fn it_conforms() {
 }
 
 #[test]
+fn an_operator_set_that_the_runtime_does_not_know_is_refused() {
+    let mut model = linear();
+    model.opset_import[0].version = 9999;
+    let message = load(&model).unwrap_err().to_string();
+    assert!(message.contains("opset") && message.contains("older operator set"), "{message}");
+}
+
+#[test]
 fn every_form_of_output_gives_the_same_margin() {
     let mut logits = graph(&[0, 64], 1, None);
     let logit = Property { key: OUTPUT_PROPERTY.into(), value: "logit".into() };
