@@ -2,12 +2,16 @@
 
 use crate::limiter;
 use crate::simulate::{Scenario, generate};
+use ipnet::IpNet;
 use serde::Serialize;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 use tidegate_behavior::{Outcome, Request};
-use tidegate_engine::{Engine, Policy, Setup};
-use tidegate_limiter::{Clock, SystemClock, Timestamp};
+use tidegate_engine::pattern::PathPattern;
+use tidegate_engine::policy::{Adaptive, Listing, OnError, Rule, Scope};
+use tidegate_engine::{Engine, Inbox, Mode, Policy, Setup};
+use tidegate_limiter::{Clock, Limit, Quota, SystemClock, Timestamp, Window};
 use tidegate_models::AnyModel;
 
 /// One way of driving the engine.
@@ -34,6 +38,8 @@ pub struct Report {
     pub all_threads: Rate,
     /// One thread, decisions about the traffic of simulated sites.
     pub sites: Rate,
+    /// The same with everything on that a request can meet.
+    pub everything: Rate,
     /// Resident memory for each tracked client, everything included; 0 where the system does not
     /// tell.
     pub bytes_per_client: u64,
@@ -138,7 +144,8 @@ pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Repor
     }
     let (one_thread, all_threads) = (one.rate(), all.rate());
     // Last, so that what it leaves in the allocator is nobody's memory.
-    let sites = sites(for_sites.as_ref());
+    let sites = sites(for_sites.as_ref(), false);
+    let everything = self::sites(for_sites.as_ref(), true);
     let tracked = engine.stats().clients.max(1);
     Report {
         threads,
@@ -146,6 +153,7 @@ pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Repor
         one_thread,
         all_threads,
         sites,
+        everything,
         bytes_per_client: bytes / tracked as u64,
     }
 }
@@ -153,17 +161,57 @@ pub fn bench(clients: usize, length: Duration, model: Option<AnyModel>) -> Repor
 /// How many sites are simulated, each with visitors and some attacks at once, and for how many minutes.
 const SITES: (u64, u32) = (6, 20);
 
-/// Has engines decide what simulated sites are asked, and learn what they answer, one after the other.
+/// A policy in which each request meets an armed watch, a list of addresses and three static rules: for its
+/// client on its route, for its network, and for the whole site. None of the rules denies.
+fn everything() -> Policy {
+    let most = Quota::per_second(NonZeroU32::MAX);
+    let rule = |name: &str, scope: Scope, limit: Limit| Rule {
+        name: name.to_owned(),
+        path: PathPattern::any(),
+        methods: Vec::new(),
+        scope,
+        limit,
+        cost_milli: 1000,
+        mode: Mode::Enforce,
+        on_error: OnError::Open,
+    };
+    let minute = Window::new(u32::MAX, Duration::from_secs(60));
+    let minute = minute.map_or(Limit::TokenBucket(most), Limit::SlidingWindow);
+    let mut policy = Policy {
+        adaptive: Adaptive { anomaly: true, ..Adaptive::default() },
+        rules: vec![
+            rule("route", Scope::ClientRoute, Limit::TokenBucket(most)),
+            rule("network", Scope::Network, minute),
+            rule("site", Scope::Site, Limit::TokenBucket(most)),
+        ],
+        ..Policy::default()
+    };
+    // Of documentation (RFC 5737): looked up for everybody, and nobody is in it.
+    let nowhere = Ipv4Addr::new(192, 0, 2, 0);
+    policy.addresses.insert(IpNet::from(IpAddr::V4(nowhere)), Listing::Deny);
+    policy
+}
+
+/// Has engines decide what simulated sites are asked, and learn what they answer, one after the other: by
+/// the default policy, or with everything on and a challenger told of each decision.
 #[must_use]
-pub fn sites(model: Option<&AnyModel>) -> Rate {
+pub fn sites(model: Option<&AnyModel>, with_everything: bool) -> Rate {
     let mut all = Driven::default();
+    let policy = if with_everything { everything() } else { Policy::default() };
+    let (inbox, sightings) = Inbox::new();
+    let inbox = with_everything.then_some(inbox);
+    // What the challenger makes of them is work of another thread.
+    let reader = std::thread::spawn(move || sightings.iter().count());
     for seed in 1..=SITES.0 {
         let traffic = generate(Scenario::Mixed, seed, SITES.1);
-        let engine = limiter::before(&traffic, Policy::default(), model);
+        let engine = limiter::before(&traffic, policy.clone(), model);
         for event in &traffic.events {
             let request = event.request();
             let began = Instant::now();
             let decision = std::hint::black_box(engine.check(&request));
+            if let Some(inbox) = &inbox {
+                inbox.offer(&decision);
+            }
             let time = began.elapsed();
             all.decisions += 1;
             all.time += time;
@@ -173,6 +221,9 @@ pub fn sites(model: Option<&AnyModel>) -> Rate {
             }
         }
     }
+    drop(inbox);
+    // It ends when nobody can tell it anything more.
+    let _ = reader.join();
     all.rate()
 }
 
@@ -315,7 +366,23 @@ mod tests {
             report.one_thread.p50_ns > 0 && report.one_thread.p99_ns >= report.one_thread.p50_ns
         );
         assert!(report.all_threads.decisions_per_s > 100.0);
-        assert!(report.sites.p50_ns > 0 && report.sites.p99_ns >= report.sites.p50_ns);
+        for rate in [report.sites, report.everything] {
+            assert!(rate.p50_ns > 0 && rate.p99_ns >= rate.p50_ns, "{report:?}");
+        }
+    }
+
+    #[test]
+    fn no_rule_of_everything_denies() {
+        let engine = Engine::new(everything(), Setup { capacity: 100, ..Setup::default() });
+        let load = Load::default();
+        let decisions: Vec<_> = (0..200u32)
+            .map(|n| {
+                engine.check(&load.request(n.into(), 50, Timestamp::from_secs(1 + u64::from(n))))
+            })
+            .collect();
+        assert!(decisions.iter().all(|decision| decision.allowed));
+        let rules = engine.policy().rules.len();
+        assert_eq!((rules, engine.policy().addresses.len()), (3, 1));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(crate) fn run(args: &BenchArgs) -> miette::Result<()> {
     row("one thread", &report.one_thread);
     row(&format!("{} threads", report.threads), &report.all_threads);
     row("simulated sites", &report.sites);
+    row("everything on", &report.everything);
     println!(
         "\n{:.2} times one thread; {} bytes of memory a client, all told",
         report.all_threads.decisions_per_s / report.one_thread.decisions_per_s,
