@@ -1,5 +1,6 @@
 //! Crawlers that say in public where they come from, so that nobody is believed who only says so.
 
+use ipnet::IpNet;
 use tidegate_behavior::address::{AddressMap, parse_network};
 
 /// The published ranges; each part of the file names the page that its operator publishes it on.
@@ -8,15 +9,18 @@ const RANGES: &str = include_str!("../data/crawlers.txt");
 /// The value that lists of good addresses give.
 const GOOD: i8 = -1;
 
-/// The networks of crawlers whose operators publish them, with the reputation "good".
+/// The networks of crawlers whose operators publish them.
+pub fn ranges() -> impl Iterator<Item = IpNet> {
+    let lines = RANGES.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    // That every line can be read is tested; one that could not would be nobody's crawler.
+    lines.filter_map(|line| parse_network(line).ok())
+}
+
+/// The same with the reputation "good".
 #[must_use]
 pub fn published() -> AddressMap<i8> {
     let mut map = AddressMap::default();
-    let lines = RANGES.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    // That every line can be read is tested; one that could not would be nobody's crawler.
-    for network in lines.filter_map(|line| parse_network(line).ok()) {
-        map.insert(network, GOOD);
-    }
+    ranges().for_each(|network| map.insert(network, GOOD));
     map
 }
 

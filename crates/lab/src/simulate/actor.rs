@@ -3,7 +3,9 @@
 use super::address::{Networks, Place};
 use super::agents::{AgentKind, Agents};
 use super::assets::Asset;
+use super::day::Day;
 use super::dice::{Dice, mix};
+use super::retries::Retries;
 use super::route::Query;
 use super::site::{Site, Span, Style};
 use super::words::word;
@@ -15,6 +17,9 @@ use std::time::Duration;
 use tidegate_behavior::address::AddressMap;
 use tidegate_behavior::{Method, Outcome};
 use tidegate_limiter::Timestamp;
+
+/// From this many seconds on a simulation is one of a day: people go and come back.
+pub(super) const LONG: f64 = 7200.0;
 
 /// A kind of actor: a way to use a site, or to abuse it.
 pub trait Family: Sync {
@@ -84,6 +89,8 @@ pub struct Client {
     pub pads: f64,
     /// Whether it shows another browser's agent at each request.
     pub fickle: bool,
+    /// What it does when the site fails, if it is a program.
+    pub retries: Retries,
 }
 
 /// What an attacker shows.
@@ -91,8 +98,9 @@ pub struct Client {
 pub struct Mask {
     /// The user agent.
     pub agent: Arc<str>,
-    /// The software that writes its header fields.
-    pub kind: AgentKind,
+    /// The software that writes its header fields, by the agent it would show of itself. What lies about
+    /// its agent writes the same fields as what does not.
+    pub software: (Arc<str>, AgentKind),
     /// How many assets it loads beside each request, on average; most load none.
     pub pads: f64,
 }
@@ -130,7 +138,7 @@ impl Call {
 }
 
 /// What an operator's lists say: published ranges of crawlers, hosting networks, hostile addresses.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Lists {
     /// By network: −1 good, 1 hosting, 2 hostile.
     pub known: AddressMap<i8>,
@@ -158,6 +166,8 @@ pub struct Stage<'a> {
     pub dice: Dice,
     /// The length of the simulation in seconds.
     pub length: f64,
+    /// How many people are about, and when.
+    pub day: &'a Day,
     /// When an attack (or a crowd) is under way; the whole of the simulation for others.
     pub span: Span,
     /// About how many requests the family may send.
@@ -223,6 +233,7 @@ impl Stage<'_> {
             known: false,
             pads: 0.0,
             fickle: false,
+            retries: Retries::default(),
         }
     }
 
@@ -338,17 +349,19 @@ impl Stage<'_> {
     pub fn disguise(&mut self) -> Mask {
         let dice = &mut self.dice;
         let pads = if dice.chance(0.25) { dice.spread(0.2, 5.0) } else { 0.0 };
-        let (agent, kind) = match dice.below(20) {
+        let tool = self.agents.any(dice, AgentKind::Tool);
+        let (agent, honest) = match dice.below(20) {
             0..=10 => {
-                let kind = if dice.chance(0.5) { AgentKind::Browser } else { AgentKind::Tool };
-                (self.agents.any(dice, AgentKind::Browser), kind)
+                let agent = self.agents.any(dice, AgentKind::Browser);
+                let honest = dice.chance(0.5).then(|| (agent.clone(), AgentKind::Browser));
+                (agent, honest)
             }
-            11..=16 => (self.agents.any(dice, AgentKind::Tool), AgentKind::Tool),
-            17 => (self.agents.any(dice, AgentKind::App), AgentKind::Tool),
-            18 => (self.agents.any(dice, AgentKind::Robot), AgentKind::Tool),
-            _ => (Arc::default(), AgentKind::Tool),
+            11..=16 => (tool.clone(), None),
+            17 => (self.agents.any(dice, AgentKind::App), None),
+            18 => (self.agents.any(dice, AgentKind::Robot), None),
+            _ => (Arc::default(), None),
         };
-        Mask { agent, kind, pads }
+        Mask { agent, software: honest.unwrap_or((tool, AgentKind::Tool)), pads }
     }
 
     /// A new attacking source: hosting or home, with `mask` as its agent.
@@ -359,8 +372,15 @@ impl Stage<'_> {
         {
             lists.note(addr, 2);
         }
-        let client = self.client_at(addr, mask.agent.clone(), mask.kind);
-        Client { pads: mask.pads, ..client }
+        self.masked(addr, mask)
+    }
+
+    /// A new actor with one client at `addr` that shows `mask`.
+    pub fn masked(&mut self, addr: IpAddr, mask: &Mask) -> Client {
+        let (software, kind) = &mask.software;
+        let shape = self.shape(software, *kind);
+        let client = self.client_at(addr, mask.agent.clone(), *kind);
+        Client { pads: mask.pads, shape, ..client }
     }
 
     /// Where an attacker sits.
@@ -397,14 +417,31 @@ impl Stage<'_> {
     /// When somebody comes: at any time, or with one of the site's waves.
     pub fn arrival(&mut self) -> f64 {
         let Some(waves) = self.site.waves else {
-            return self.dice.between(0.0, self.length);
+            return self.day.moment(self.dice.unit());
         };
         if self.dice.chance(waves.calm) {
-            return self.dice.between(0.0, self.length);
+            return self.day.moment(self.dice.unit());
         }
-        let last = (self.length / waves.period) as usize;
-        let wave = (self.dice.below(last + 1) as f64 + waves.phase) * waves.period;
+        let nearest = (self.day.moment(self.dice.unit()) / waves.period).floor();
+        let wave = (nearest + waves.phase) * waves.period;
         (wave + self.dice.pause(waves.width)).min(self.length)
+    }
+
+    /// When somebody comes who has been here before, or is here already; `within` is the part of the
+    /// run by which most have come. Of a day there is nobody who was there before it.
+    pub fn familiar(&mut self, within: f64) -> f64 {
+        if self.length > LONG {
+            return self.arrival();
+        }
+        self.dice.between(-self.length.min(600.0), self.length * within)
+    }
+
+    /// How long somebody stays away between two visits.
+    pub fn absence(&mut self, median: f64) -> f64 {
+        if self.length > LONG && self.dice.chance(0.3) {
+            return self.dice.spread(3600.0, 36_000.0);
+        }
+        self.dice.log_normal(median, 1.0)
     }
 
     /// When an attack of this family begins and ends: within the attack's span, not all at once. Three in

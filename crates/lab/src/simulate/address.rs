@@ -102,6 +102,20 @@ impl Networks {
         IpAddr::V6(Ipv6Addr::from(prefix | site | u128::from(host)))
     }
 
+    /// Any address of a network.
+    pub fn within(dice: &mut Dice, network: IpNet) -> IpAddr {
+        match network {
+            IpNet::V4(net) => {
+                let host = dice.bits() as u32 & u32::from(net.hostmask());
+                IpAddr::V4(Ipv4Addr::from(u32::from(net.network()) | host))
+            }
+            IpNet::V6(net) => {
+                let host = u128::from(dice.bits()) & u128::from(net.hostmask());
+                IpAddr::V6(Ipv6Addr::from(u128::from(net.network()) | host))
+            }
+        }
+    }
+
     /// A neighbour in the same /24, or in the same /64 of IPv6.
     pub fn neighbour(dice: &mut Dice, of: IpAddr) -> IpAddr {
         match of {
@@ -135,6 +149,15 @@ fn public(dice: &mut Dice) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_within_a_network_is_of_it() {
+        let mut dice = Dice::new(1, 0);
+        for network in ["192.0.2.0/28", "198.51.100.7/32", "2001:db8:1::/64"] {
+            let network: IpNet = network.parse().unwrap();
+            assert!((0..100).all(|_| network.contains(&Networks::within(&mut dice, network))));
+        }
+    }
 
     #[test]
     fn addresses_are_public_and_some_share_a_network() {

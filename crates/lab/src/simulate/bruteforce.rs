@@ -1,4 +1,4 @@
-//! Brute force: one user, many passwords, in bursts.
+//! Brute force: one user, many passwords, in bursts; some come back after hours.
 
 use super::actor::{Call, Family, Pace, Stage};
 use super::dice::Dice;
@@ -25,13 +25,14 @@ impl Family for Bruteforce {
         loop {
             let user = stage.user();
             let mask = stage.disguise();
-            let bout = stage.bout(30.0, 1800.0);
+            // Who was locked out, or would not be noticed, lets hours pass.
+            let returns = stage.dice.chance(0.3);
+            let bout = if returns { stage.span } else { stage.bout(30.0, 1800.0) };
             let sources = 1 + stage.dice.zipf(12, 1.3);
             let rate = stage.dice.spread(0.03, 25.0);
-            let burst = stage
-                .dice
-                .chance(0.5)
-                .then(|| (stage.dice.magnitude(5, 100), stage.dice.spread(5.0, 180.0)));
+            let (shortest, longest) = if returns { (1800.0, 21_600.0) } else { (5.0, 180.0) };
+            let burst = (returns || stage.dice.chance(0.5))
+                .then(|| (stage.dice.magnitude(5, 100), stage.dice.spread(shortest, longest)));
             let hosted = stage.dice.unit();
             for n in 0..sources {
                 let most = stage.part(sources - n, 20);

@@ -45,7 +45,7 @@ impl Family for Churner {
                 while at < bout.to && stage.sent < most {
                     if used >= each && site.names_credentials {
                         let addr = client.addr;
-                        client = stage.client_at(addr, mask.agent.clone(), mask.kind);
+                        client = stage.masked(addr, &mask);
                         stage.give_credential(&mut client);
                         used = 0;
                     }

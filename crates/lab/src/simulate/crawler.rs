@@ -1,4 +1,5 @@
-//! Declared crawlers of search engines and archives: steady, many distinct pages, few assets.
+//! Declared crawlers of search engines and archives: steady, many distinct pages, few assets. Some come
+//! from the ranges that Tidegate is shipped with.
 
 use super::actor::{Call, Family, Pace, Stage};
 use super::address::{Networks, Place};
@@ -7,6 +8,12 @@ use super::assets::Asset;
 use super::dice::Dice;
 use super::route::Query;
 use super::site::Style;
+use ipnet::IpNet;
+use std::sync::LazyLock;
+use tidegate_engine::crawlers;
+
+/// The ranges that Tidegate is shipped with.
+static KNOWN: LazyLock<Vec<IpNet>> = LazyLock::new(|| crawlers::ranges().collect());
 
 /// Declared crawlers that keep to their pace.
 pub(super) struct Crawler;
@@ -28,15 +35,24 @@ impl Family for Crawler {
             let rate = stage.dice.spread(0.05, if published { 4.0 } else { 0.8 });
             let pictures = if stage.dice.chance(0.3) { stage.dice.between(0.05, 0.6) } else { 0.0 };
             let (gone, unchanged) = (stage.dice.spread(0.002, 0.15), stage.dice.between(0.0, 0.4));
-            let first = stage.client(Place::Hosting, AgentKind::Robot);
+            // Whose ranges everybody knows, and not only who has looked for them.
+            let range = (published && stage.dice.chance(0.5)).then(|| stage.dice.pick(&KNOWN));
+            let mut first = stage.client(Place::Hosting, AgentKind::Robot);
+            if let Some(range) = range {
+                first.addr = Networks::within(&mut stage.dice, range);
+            }
             // Large ones come from several addresses of one network.
             for n in 0..1 + stage.dice.zipf(8, 1.2) {
                 let mut client = first.clone();
                 if n > 0 {
-                    let addr = Networks::neighbour(&mut stage.dice, first.addr);
+                    let dice = &mut stage.dice;
+                    let addr = match range {
+                        Some(range) => Networks::within(dice, range),
+                        None => Networks::neighbour(dice, first.addr),
+                    };
                     client = stage.client_at(addr, first.agent.clone(), AgentKind::Robot);
                 }
-                if published {
+                if published && range.is_none() {
                     stage.publish(&client);
                 }
                 let mut at = stage.dice.between(0.0, stage.length * 0.6);

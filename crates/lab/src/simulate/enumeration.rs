@@ -1,4 +1,5 @@
-//! Enumeration: ids tried one after the other for what belongs to others.
+//! Enumeration: ids tried one after the other for what belongs to others; one account may do it from
+//! many addresses.
 
 use super::actor::{Call, Client, Family, Pace, Stage};
 use super::dice::Dice;
@@ -42,6 +43,8 @@ impl Family for Enumeration {
             let rotates = stage.dice.chance(0.25);
             let hosted = stage.dice.unit();
             let account = stage.dice.chance(0.5);
+            let one = stage.dice.chance(0.35);
+            let mut first: Option<Client> = None;
             let answers = Answers {
                 // Who has an account and is shown everything asks for what it may have.
                 exist: if !account && stage.dice.chance(0.3) {
@@ -59,9 +62,18 @@ impl Family for Enumeration {
             for n in 0..sources {
                 let most = stage.part(sources - n, 20);
                 let mut client = stage.recruit(hosted, &mask, rotates);
-                if account {
-                    stage.give_credential(&mut client);
-                    client.user = stage.user();
+                match &first {
+                    Some(first) if one => {
+                        client.credential.clone_from(&first.credential);
+                        client.user.clone_from(&first.user);
+                        client.known = true;
+                    }
+                    _ if account => {
+                        stage.give_credential(&mut client);
+                        client.user = stage.user();
+                        first = Some(client.clone());
+                    }
+                    _ => {}
                 }
                 let pace = Pace::draw(&mut stage.dice, rate / (1.0 + 0.2 * sources as f64));
                 walk(stage, &client, (route, step, answers), bout, pace, most);

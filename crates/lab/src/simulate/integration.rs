@@ -4,6 +4,7 @@ use super::actor::{Call, Client, Family, Pace, Stage};
 use super::address::{Networks, Place};
 use super::agents::AgentKind;
 use super::dice::Dice;
+use super::retries::Retries;
 use super::route::Query;
 use super::site::{Span, Style};
 use super::visitor::pieces;
@@ -43,6 +44,7 @@ impl Family for Integration {
                 client.user = stage.user();
             }
             client.known = true;
+            client.retries = Retries::draw(&mut stage.dice, 5);
             // Nor can who copies a catalogue in haste, or is quick where others say who they are.
             let named = client.credential.is_some() || client.user.is_some();
             let quickest = if named || !stage.site.names_credentials { 50.0 } else { 3.0 };
@@ -76,15 +78,9 @@ impl Family for Integration {
     }
 }
 
-/// Asks for one route, again and again on a 5xx.
+/// Asks for one route, again as its developers saw fit on a 5xx.
 fn insist(stage: &mut Stage<'_>, client: &Client, at: f64, route: usize, path: &Arc<str>) {
-    let mut now = at;
-    for _ in 0..4 {
-        if stage.ask(client, now, route, path.clone(), Arc::default()) < 500 {
-            return;
-        }
-        now += stage.dice.between(0.2, 2.0);
-    }
+    client.retries.ask(stage, client, at, route, path);
 }
 
 /// One route, over and over.
@@ -254,6 +250,7 @@ fn platform(stage: &mut Stage<'_>, first: &Client, kind: AgentKind, span: Span, 
     for _ in 0..customers {
         let addr = stage.dice.pick(&machines);
         let mut client = stage.client_at(addr, first.agent.clone(), kind);
+        client.retries = first.retries;
         stage.give_credential(&mut client);
         let from = span.from + stage.dice.unit() * span.length() * 0.8;
         // Short jobs for many, a long one for some.

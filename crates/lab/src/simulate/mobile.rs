@@ -4,9 +4,9 @@ use super::actor::{Call, Client, Family, Stage};
 use super::address::Place;
 use super::agents::AgentKind;
 use super::dice::Dice;
-use super::site::Style;
+use super::retries::Retries;
+use super::site::{Span, Style};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// Users of the site's app.
 pub(super) struct Mobile;
@@ -17,8 +17,9 @@ struct App {
     on_tap: Vec<usize>,
     gap: f64,
     think: f64,
-    retries: usize,
-    backoff: f64,
+    /// Whether it keeps a connection, and so notices at once that the site is down.
+    connected: bool,
+    retries: Retries,
     signs_in: f64,
 }
 
@@ -42,8 +43,8 @@ impl Family for Mobile {
             on_tap: some(dice, 2, 8),
             gap: dice.spread(0.005, 0.3),
             think: dice.spread(2.0, 30.0),
-            retries: dice.below(8),
-            backoff: if dice.chance(0.5) { 1.0 } else { dice.between(1.2, 2.5) },
+            connected: dice.chance(0.4),
+            retries: Retries::draw(dice, 7),
             signs_in: dice.between(0.3, 1.0),
         };
         let carriers: Vec<IpAddr> =
@@ -60,14 +61,12 @@ impl Family for Mobile {
                 client.user = stage.user();
             }
             client.known = true;
-            let mut at = if stage.dice.chance(known) {
-                stage.dice.between(-stage.length.min(600.0), stage.length)
-            } else {
-                stage.arrival()
-            };
+            client.retries = app.retries;
+            let mut at =
+                if stage.dice.chance(known) { stage.familiar(1.0) } else { stage.arrival() };
             for _ in 0..1 + stage.dice.zipf(6, 1.2) {
                 at = session(stage, &mut client, &app, at);
-                at += stage.dice.log_normal(240.0, 1.0);
+                at += stage.absence(240.0);
                 if stage.dice.chance(0.1) {
                     // From the street into the house.
                     client.addr = stage.networks.any(&mut stage.dice, Place::Home);
@@ -92,29 +91,42 @@ fn session(stage: &mut Stage<'_>, client: &mut Client, app: &App, at: f64) -> f6
         }
     }
     for &route in &app.on_open {
-        request(stage, client, app, now, route);
+        request(stage, client, now, route);
         now += stage.dice.pause(app.gap);
     }
     for _ in 0..stage.dice.pause(6.0) as usize {
         now += stage.dice.log_normal(app.think, 1.0);
         for _ in 0..1 + stage.dice.zipf(4, 1.0) {
             let route = stage.dice.pick(&app.on_tap);
-            request(stage, client, app, now, route);
+            request(stage, client, now, route);
             now += stage.dice.pause(app.gap);
         }
+    }
+    if app.connected {
+        reconnect(stage, client, app, Span { from: at, to: now });
     }
     now
 }
 
 /// One request and, when the site fails, what the app does about it.
-fn request(stage: &mut Stage<'_>, client: &Client, app: &App, at: f64, route: usize) {
+fn request(stage: &mut Stage<'_>, client: &Client, at: f64, route: usize) -> (bool, f64) {
     let path = stage.popular(route);
-    let (mut now, mut wait) = (at, stage.dice.spread(0.1, 2.0));
-    for _ in 0..=app.retries {
-        if stage.ask(client, now, route, path.clone(), Arc::default()) < 500 {
-            break;
+    client.retries.ask(stage, client, at, route, &path)
+}
+
+/// Everybody who has the app open loses the connection at once, asks until it is back, and then asks
+/// for all that was missed.
+fn reconnect(stage: &mut Stage<'_>, client: &Client, app: &App, open: Span) {
+    let site = stage.site;
+    let lost = site.outages.iter().map(|(down, _)| down.from).find(|at| open.holds(*at));
+    let (Some(lost), Some(&first)) = (lost, app.on_open.first()) else { return };
+    let stubborn = Client { retries: app.retries.stubborn(), ..client.clone() };
+    let noticed = lost + stage.dice.pause(0.2);
+    let (served, mut now) = request(stage, &stubborn, noticed, first);
+    if served {
+        for &route in &app.on_open[1..] {
+            now += stage.dice.pause(app.gap);
+            request(stage, client, now, route);
         }
-        now += wait * stage.dice.between(0.9, 1.1);
-        wait *= app.backoff;
     }
 }

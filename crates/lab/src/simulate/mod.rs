@@ -24,6 +24,7 @@ mod carding;
 mod churner;
 mod crawler;
 mod crowd;
+mod day;
 mod desks;
 mod developer;
 pub mod dice;
@@ -39,6 +40,7 @@ mod patient;
 mod plain;
 mod ramp;
 mod reader;
+mod retries;
 pub mod route;
 mod scanner;
 mod scenario;
@@ -60,6 +62,7 @@ pub use write::{WriteError, write};
 use actor::{FAMILIES, Family, Lists, Stage};
 use address::Networks;
 use agents::Agents;
+use day::Day;
 use developer::Developer;
 use dice::Dice;
 use plain::Plain;
@@ -71,6 +74,7 @@ use std::time::Duration;
 use telling::Telling;
 use tidegate_behavior::address::AddressMap;
 use tidegate_behavior::{Method, Outcome, Request};
+use tidegate_engine::crawlers;
 use tidegate_limiter::Timestamp;
 use words::{capital, word};
 
@@ -139,8 +143,8 @@ pub struct Actor {
 pub struct Traffic {
     /// What the site mostly serves.
     pub style: Style,
-    /// What the operator's lists say of addresses: −1 good, 1 hosting, 2 hostile. Half of the sites
-    /// have none.
+    /// What lists say of addresses: −1 good, 1 hosting, 2 hostile. The published ranges of crawlers are
+    /// known everywhere; half of the operators have lists of their own.
     pub reputation: AddressMap<i8>,
     /// When the simulation begins.
     pub start: Timestamp,
@@ -170,14 +174,17 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     // Some instant of 2024 to 2026, at any hour.
     let start = Timestamp::from_secs(1_704_067_200 + dice.below(3 * 365 * 86_400) as u64)
         .plus(Duration::from_millis(dice.below(1000) as u64));
-    let light = daylight(start, dice.between(0.3, 1.0), dice.unit() * 24.0);
-    let rate = (dice.spread(15.0, 60.0) * light).max(12.5);
-    let total = (rate * length).max(500.0);
+    let day = Day::draw(&mut dice, start, length);
+    let rate = (dice.spread(15.0, 60.0) * day.mean()).max(12.5);
+    // A day is simulated of sites that are visited less, so that it stays affordable.
+    let affordable = length.min(actor::LONG);
+    let total = (rate * affordable).max(500.0);
     // A third of the sites are small: a request a second, or a few in a minute. Those who attack
     // them bring as much as elsewhere.
     let small = dice.chance(0.33);
     site.uncached = Dice::new(seed, 9).chance(0.1);
     let usual = if small { dice.spread(0.05, 8.0) } else { rate };
+    let usual = usual.min(total / length);
     // One in ten is hardly visited: a trial system, or one that went online a moment ago. Attackers find
     // it all the same, and at once. It has a stream of its own, so that it moves no other draw.
     let mut solitude = Dice::new(seed, 6);
@@ -262,6 +269,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
             networks: &networks,
             dice: Dice::new(seed, 16 + n),
             length,
+            day: &day,
             span,
             // Long simulations stay affordable: an attack does not grow with them without end.
             budget: if span == whole {
@@ -290,7 +298,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     events.sort_by_key(|event| event.time);
     strain(&mut events, &mut Dice::new(seed, 2), rate);
     Telling::draw(&mut Dice::new(seed, 7)).leave_out(&mut events);
-    let reputation = lists.map(|lists| lists.known).unwrap_or_default();
+    let reputation = lists.map_or_else(crawlers::published, |lists| lists.known);
     Traffic {
         style: site.style,
         reputation,
@@ -326,7 +334,7 @@ fn lists(seed: u64, networks: &Networks) -> Option<Lists> {
     let mut lists = Lists {
         hostile: dice.spread(0.005, 0.4),
         wrong: dice.spread(0.0005, 0.02),
-        ..Lists::default()
+        known: crawlers::published(),
     };
     if dice.chance(0.7) {
         for network in networks.hosting_list(&mut dice) {
@@ -334,14 +342,6 @@ fn lists(seed: u64, networks: &Networks) -> Option<Lists> {
         }
     }
     Some(lists)
-}
-
-/// The share of the day's peak traffic at `start`, between `night` and 1, highest at hour `peak`.
-fn daylight(start: Timestamp, night: f64, peak: f64) -> f64 {
-    let hour = (start.as_secs() % 86_400) as f64 / 3600.0;
-    let away = (hour - peak).abs();
-    let away = away.min(24.0 - away) / 12.0;
-    1.0 - (1.0 - night) * away
 }
 
 /// Outages and deployments: surely where the scenario is about them, now and then elsewhere.

@@ -23,7 +23,7 @@ impl Family for Patient {
 
     fn play(&self, stage: &mut Stage<'_>) {
         let site = stage.site;
-        let bout = stage.bout(600.0, 7200.0);
+        let bout = stage.bout(600.0, 86_400.0);
         let tries = stage.dice.spread(1.0, 5.0);
         let mask = stage.disguise();
         let rotates = stage.dice.chance(0.7);
@@ -34,7 +34,8 @@ impl Family for Patient {
             2 => (true, 0.0),
             _ => (false, 0.0),
         };
-        let gap = stage.dice.spread(2.0, 900.0);
+        // Up to five in a day.
+        let gap = stage.dice.spread(2.0, 18_000.0);
         let waits = stage.dice.spread(0.1, 15.0);
         let right = stage.dice.spread(0.0005, 0.03);
         let cost = tries * if form { 2.0 + assets * site.shared_assets as f64 } else { 1.0 };

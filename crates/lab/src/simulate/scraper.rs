@@ -41,7 +41,7 @@ impl Family for Scraper {
             if stage.dice.chance(0.1) {
                 // Some say what they are, and ask nobody.
                 mask.agent = stage.agents.any(&mut stage.dice, AgentKind::Robot);
-                mask.kind = AgentKind::Robot;
+                mask.software = (mask.agent.clone(), AgentKind::Robot);
             }
             let bout = stage.bout(120.0, 3000.0);
             let sources = 1 + stage.dice.zipf(30, 1.1);

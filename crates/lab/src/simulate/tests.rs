@@ -34,6 +34,10 @@ static SEVERAL: LazyLock<Vec<(Scenario, u64, Traffic)>> = LazyLock::new(|| {
     Scenario::ALL.into_iter().flat_map(each).collect()
 });
 
+/// Other sites, each with some of the attacks.
+static ELSEWHERE: LazyLock<Vec<Traffic>> =
+    LazyLock::new(|| (100..132).map(|seed| generate(Scenario::Mixed, seed, 3)).collect());
+
 fn written(traffic: &Traffic) -> (Vec<u8>, String) {
     let (mut log, mut labels) = (Vec::new(), Vec::new());
     write::write_log(traffic, &mut log).expect("memory does not fail");
@@ -179,30 +183,69 @@ fn labels_are_those_of_the_lines() {
 }
 
 #[test]
-fn an_actor_has_one_label_and_attackers_hide_among_the_agents_of_all() {
-    let (mut shared, mut attackers) = (0, 0);
-    for (_, _, traffic) in SEVERAL.iter() {
-        let good: BTreeSet<&str> = traffic
-            .events
-            .iter()
-            .filter(|event| !traffic.actor(event).abusive)
-            .map(|event| &*event.user_agent)
-            .collect();
-        // A small site sees few agents in three minutes, whoever else has them.
-        if good.len() < 25 {
-            continue;
+fn attackers_hide_in_agents_header_fields_routes_and_answers_of_all() {
+    // Of the requests of each family of attackers, those in which the agent, the header fields, the
+    // route, the method with its status are what some harmless visitor of the same site has as well.
+    let route = |event: &Event| {
+        let target = path::read(&event.path);
+        format!("{:?}", &target.segments[..usize::from(target.len)])
+    };
+    let answer = |event: &Event| format!("{} {:?}", event.outcome.status, event.method);
+    let seen: [&dyn Fn(&Event) -> String; 4] = [
+        &|event| event.user_agent.to_string(),
+        &|event| event.header_shape.to_string(),
+        &route,
+        &answer,
+    ];
+    let shares = seen.map(|seen| {
+        let mut families: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+        for traffic in ELSEWHERE.iter() {
+            assert!(traffic.actors.iter().enumerate().all(|(i, actor)| actor.id as usize == i));
+            let of = |abusive: bool| {
+                traffic.events.iter().filter(move |event| traffic.actor(event).abusive == abusive)
+            };
+            let known: BTreeSet<String> = of(false).map(seen).collect();
+            for event in of(true) {
+                let (shared, all) = families.entry(traffic.actor(event).family).or_default();
+                *shared += f64::from(u8::from(known.contains(&seen(event))));
+                *all += 1.0;
+            }
         }
-        let bad = traffic.events.iter().filter(|event| traffic.actor(event).abusive);
-        for event in bad {
-            shared += u64::from(good.contains(&*event.user_agent));
-            attackers += 1;
+        families.values().map(|(shared, all)| shared / all).sum::<f64>() / families.len() as f64
+    });
+    let least = [0.4, 0.6, 0.5, 0.8];
+    assert!(shares.iter().zip(least).all(|(share, least)| *share > least), "{shares:?}");
+}
+
+#[test]
+fn rates_of_attackers_lie_among_those_of_all() {
+    // The number of requests an actor sends in the minute after its first, by family.
+    let mut harmless: Vec<u32> = Vec::new();
+    let mut families: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for traffic in ELSEWHERE.iter() {
+        let mut counts: HashMap<u32, (Timestamp, u32)> = HashMap::new();
+        for event in &traffic.events {
+            let (first, count) = counts.entry(event.actor).or_insert((event.time, 0));
+            *count += u32::from(event.time < first.plus(Duration::from_secs(60)));
         }
-        assert!(traffic.actors.iter().enumerate().all(|(i, actor)| actor.id as usize == i));
+        for (actor, (_, count)) in counts {
+            let actor = traffic.actors[actor as usize];
+            if actor.abusive {
+                families.entry(actor.family).or_default().push(count);
+            } else {
+                harmless.push(count);
+            }
+        }
     }
-    assert!(
-        shared * 2 > attackers,
-        "{shared} of {attackers} requests of attackers have agents that are seen elsewhere"
-    );
+    harmless.sort_unstable();
+    let at = |part: f64| harmless[(harmless.len() as f64 * part) as usize];
+    let (low, high) = (at(0.0), at(0.9999));
+    // But for a flood, which is what it is by its rate.
+    families.remove("flood");
+    for (family, counts) in families {
+        let within = counts.iter().filter(|count| (low..=high).contains(count)).count();
+        assert!(within * 10 >= counts.len() * 6, "{family}: {within} of {}", counts.len());
+    }
 }
 
 #[test]
@@ -243,6 +286,84 @@ fn a_deploy_leaves_dead_assets_and_an_outage_leaves_errors() {
     let missing =
         |event: &Event| event.outcome.status == 404 && path::read(&event.path).kind == Kind::Asset;
     assert!(share(Scenario::Deploy, missing) > share(Scenario::Quiet, missing));
+}
+
+#[test]
+fn who_keeps_a_connection_notices_an_outage_at_once() {
+    // Requests of apps in the two seconds from the first that fails on, and in the two before it.
+    let (mut before, mut after) = (0, 0);
+    for seed in 0..30 {
+        let traffic = generate(Scenario::Outage, seed, 10);
+        let apps = traffic.events.iter().filter(|e| traffic.actor(e).family == "mobile");
+        let times: Vec<u64> = apps.clone().map(|event| event.time.as_nanos()).collect();
+        let failed = apps.clone().find(|event| event.outcome.status >= 500);
+        let Some(first) = failed.map(|event| event.time.as_nanos()) else { continue };
+        let within = |from: u64, to: u64| times.iter().filter(|t| (from..to).contains(t)).count();
+        before += within(first - 2_000_000_000, first);
+        after += within(first, first + 2_000_000_000);
+    }
+    assert!(after > before * 2, "{before} before and {after} after");
+}
+
+#[test]
+fn a_day_has_what_takes_hours() {
+    const HOUR: u64 = 3_600_000_000_000;
+    let day = |scenario, seed| {
+        let traffic = generate(scenario, seed, 1440);
+        let mut times: HashMap<u32, Vec<u64>> = HashMap::new();
+        for event in &traffic.events {
+            times.entry(event.actor).or_default().push(event.time.as_nanos());
+        }
+        (traffic, times)
+    };
+    let rests = |times: &[u64]| times.windows(2).filter(|pair| pair[1] - pair[0] > HOUR).count();
+    let (mut returned, mut tried, mut visited) = (0, 0, 0);
+    for seed in 0..6 {
+        let (traffic, times) = day(Scenario::Bruteforce, seed);
+        assert!(traffic.events.len() < 1_000_000, "seed {seed}: {}", traffic.events.len());
+        for (actor, times) in times {
+            match traffic.actors[actor as usize].family {
+                "bruteforce" => returned += usize::from(rests(&times) > 0),
+                "visitor" => visited += usize::from(rests(&times) > 0),
+                _ => {}
+            }
+        }
+        let (traffic, times) = day(Scenario::SlowStuffing, seed);
+        let patient = |id: &u32| traffic.actors[*id as usize].family == "patient";
+        tried += times.iter().filter(|(id, times)| patient(id) && rests(times) > 0).count();
+    }
+    assert!(returned > 0 && tried > 20 && visited > 20, "{returned}, {tried}, {visited}");
+}
+
+#[test]
+fn some_crawlers_come_from_where_their_operators_say_and_none_who_only_claims_to() {
+    let published = crawlers::published();
+    let mut known = 0;
+    for (scenario, seed, traffic) in SEVERAL.iter() {
+        for event in &traffic.events {
+            if published.get(event.addr).is_some() {
+                known += 1;
+                assert_eq!(traffic.actor(event).family, "crawler", "{scenario:?} {seed}");
+                assert_eq!(traffic.reputation.get(event.addr), Some(&-1));
+            }
+        }
+    }
+    assert!(known > 100, "{known}");
+}
+
+#[test]
+fn one_account_may_walk_from_many_addresses() {
+    let shared = (0..12).any(|seed| {
+        let traffic = generate(Scenario::Enumeration, seed, 3);
+        let mut addresses: HashMap<&str, BTreeSet<IpAddr>> = HashMap::new();
+        for event in &traffic.events {
+            if let (Some(key), "enumeration") = (&event.credential, traffic.actor(event).family) {
+                addresses.entry(key).or_default().insert(event.addr);
+            }
+        }
+        addresses.values().any(|addresses| addresses.len() > 2)
+    });
+    assert!(shared);
 }
 
 #[test]

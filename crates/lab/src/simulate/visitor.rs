@@ -29,11 +29,7 @@ impl Family for Visitor {
         let known = stage.dice.between(0.2, 0.8);
         let depth = stage.dice.spread(1.5, 12.0);
         loop {
-            let at = if stage.dice.chance(known) {
-                stage.dice.between(-stage.length.min(600.0), stage.length * 0.25)
-            } else {
-                stage.arrival()
-            };
+            let at = if stage.dice.chance(known) { stage.familiar(0.25) } else { stage.arrival() };
             if stage.dice.chance(odd) {
                 peculiar(stage, at);
             } else {
@@ -72,7 +68,7 @@ fn ordinary(stage: &mut Stage<'_>, at: f64, members: f64, depth: f64) {
         if stage.dice.chance(stage.site.fillers) {
             now = browser.fill(stage, now);
         }
-        now += stage.dice.log_normal(400.0, 1.0);
+        now += stage.absence(400.0);
         if now > stage.length {
             break;
         }
