@@ -5,6 +5,7 @@
 use crate::client::Client;
 use crate::company::{among, company};
 use crate::decision::{Action, Decision, RuleRef, Ticket};
+use crate::doubt::Doubt;
 use crate::engine::Engine;
 use crate::guests::Guest;
 use crate::hand::{ByHand, Hand};
@@ -52,18 +53,27 @@ impl Engine {
             // The last word of a model that is not waited for, else that of the one at hand.
             let advised = self.advices.as_ref().and_then(|all| all.score(who.client, now));
             let advised = advised.filter(|_| snapshot.policy.adaptive.enabled);
-            let record = record(&client.profile, &client.standing, &snapshot, now);
+            let record = match self.parts.record {
+                true => record(&client.profile, &client.standing, &snapshot, now),
+                false => 0.0,
+            };
             let score = advised.or_else(|| judge(&snapshot, &features, record));
             self.counters.advised(advised.is_some());
-            let evident = client.profile.evident();
+            let evident = client.profile.evident().filter(|_| self.parts.evident);
             let score = score.map(|score| at_least(evident, score));
             let note = note.judged(&client.profile, score);
             // What the others on the route are thought to be changes the odds, whatever scored it.
             let own = client.profile.presence();
             let standing = &client.standing;
-            let company = company(&around, own, standing.risk, standing.stranger());
+            let company = match self.parts.company {
+                true => company(&around, own, standing.risk, standing.stranger()),
+                false => 1.0,
+            };
             let score = score.map(|score| among(score, company));
-            let suspicion = self.memory.suspicion(&client.profile, &facts);
+            let suspicion = match self.parts.suspicion {
+                true => self.memory.suspicion(&client.profile, &facts),
+                false => 0.0,
+            };
             if snapshot.policy.adaptive.enabled {
                 let (requests, doubt) = (client.profile.requests(), score.unwrap_or(0.0));
                 client.standing.oddity =
@@ -84,7 +94,9 @@ impl Engine {
             }
             let guest =
                 client.guest(&self.houses, &snapshot, &self.memory, &facts, &around, who.client);
-            let spared = guest.filter(|guest| learned.spares(guest, &snapshot.policy.adaptive));
+            let spared = guest.filter(|guest| {
+                self.parts.guests && learned.spares(guest, &snapshot.policy.adaptive)
+            });
             let apart = spared.is_some();
             let bucket = match spared {
                 Some(guest) => learned.spare(guest, &snapshot, now),
@@ -99,6 +111,9 @@ impl Engine {
             decision.suspicion = suspicion;
             decision.company = company;
             client.answered(&decision);
+            if !self.parts.doubt {
+                client.forget_doubt();
+            }
             let seen = Seen {
                 name: who.name,
                 before,
@@ -370,6 +385,14 @@ impl Client {
             None => {}
         }
         learned
+    }
+
+    /// Nobody is doubted for long, the client or those behind it.
+    fn forget_doubt(&mut self) {
+        self.standing.doubt = Doubt::default();
+        if let Some(guests) = &mut self.guests {
+            guests.forget_doubt();
+        }
     }
 
     /// Notes what was answered.

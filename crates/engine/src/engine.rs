@@ -8,6 +8,7 @@ use crate::guests::Houses;
 use crate::hand::Hands;
 use crate::journal::Journal;
 use crate::oddity::Oddities;
+use crate::parts::Parts;
 use crate::pending::{Paths, Permits};
 use crate::policy::{Mode, Policy};
 use crate::rules::RuleState;
@@ -34,11 +35,19 @@ pub struct Setup {
     /// For how long the word of a model in the background holds, see [`Engine::advise`]; `None`
     /// when there is none.
     pub advice_for: Option<Duration>,
+    /// What speaks beside the model; all of it, but for an ablation.
+    pub parts: Parts,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { capacity: 1_000_000, secret: [0x7469, 0x6465], model: None, advice_for: None }
+        Self {
+            capacity: 1_000_000,
+            secret: [0x7469, 0x6465],
+            model: None,
+            advice_for: None,
+            parts: Parts::default(),
+        }
     }
 }
 
@@ -59,6 +68,7 @@ pub struct Engine {
     pub(crate) houses: Houses,
     pub(crate) hands: Hands,
     pub(crate) journal: Journal,
+    pub(crate) parts: Parts,
 }
 
 /// The model that comes with this version, trained on simulated traffic.
@@ -87,6 +97,7 @@ impl Engine {
             hands: Hands::default(),
             journal: Journal::default(),
             oddities: Oddities::new(snapshot::seed(&keys)),
+            parts: setup.parts,
             keys,
         }
     }

@@ -92,6 +92,11 @@ impl Guests {
         self.all.iter_mut().find(|guest| guest.fingerprint == fingerprint)
     }
 
+    /// None of them is doubted for long.
+    pub(crate) fn forget_doubt(&mut self) {
+        self.all.iter_mut().for_each(|guest| guest.standing.doubt = Doubt::default());
+    }
+
     /// The guest with this fingerprint, a new one if need be: it begins with the `doubt` that there is about
     /// the address, or each new fingerprint would begin with none.
     fn welcome(&mut self, facts: &Facts, doubt: Doubt) -> &mut Guest {

@@ -1,13 +1,14 @@
 //! Studies: what a model still knows of what it was not shown, and what each part of it buys.
 
-use crate::evaluate::{self, Report};
+use crate::evaluate::{self, Report, ScenarioRow, Share, over};
 use crate::simulate::site::Style;
 use crate::simulate::{Scenario, style_of};
 use crate::static_limits::{Counts, ratio};
 use crate::train::{self, Corpus, Without};
 use serde::Serialize;
 use tidegate_behavior::schema::index as i;
-use tidegate_engine::Policy;
+use tidegate_engine::policy::Adaptive;
+use tidegate_engine::{Engine, Parts, Policy};
 use tidegate_models::{AnyModel, ModelError};
 
 /// Features that belong together, for an ablation.
@@ -97,7 +98,7 @@ pub const GROUPS: &[(&str, &[usize])] = &[
     ),
 ];
 
-/// What one model of a study is not shown, or is.
+/// What one line of a study goes without, or has beside.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Variant {
     /// Everything: what the others are held against.
@@ -110,6 +111,10 @@ pub enum Variant {
     Features(usize),
     /// Logistic regression instead of boosted trees.
     Logistic,
+    /// A part of decisions that is not the model's is left out, beside the model built in.
+    Engine(&'static str),
+    /// Anomalies arm tighter limits, beside the model built in.
+    Anomaly,
 }
 
 /// One line of a study.
@@ -117,14 +122,20 @@ pub enum Variant {
 pub struct Line {
     /// What was left out.
     pub without: String,
-    /// Share of the abuse judged that was denied by the model that was shown everything, 0..1.
+    /// Share of the abuse judged that was denied with everything, 0..1.
     pub whole_caught: f64,
-    /// The same, by the model that was not.
+    /// The same, without.
     pub caught: f64,
-    /// Share of legitimate requests denied by the model that was shown everything, 0..1.
+    /// The second less the first, with its interval over sites.
+    pub difference: Share,
+    /// Share of legitimate requests denied with everything, 0..1.
     pub whole_harm: f64,
-    /// The same, by the model that was not.
+    /// The same, without.
     pub harm: f64,
+    /// The second less the first, with its interval over sites.
+    pub harm_difference: Share,
+    /// How many sites it was judged on.
+    pub sites: usize,
 }
 
 /// What to study.
@@ -132,8 +143,10 @@ pub struct Line {
 pub struct Plan {
     /// How the models are trained.
     pub training: train::Plan,
-    /// The sites they are judged on, and for how long.
-    pub seeds: Vec<u64>,
+    /// The first of the sites they are judged on.
+    pub seed: u64,
+    /// How many sites; where a style of site is judged, so many of that style.
+    pub sites: usize,
     /// Minutes of traffic a run.
     pub minutes: u32,
 }
@@ -160,50 +173,63 @@ pub fn parts() -> Vec<Variant> {
     groups.chain([Variant::Logistic]).collect()
 }
 
-/// Trains a model for each variant on the same traffic and judges it beside the model that was
-/// shown everything; a style that none of the sites has is left out. `progress` is told of each
-/// line.
+/// Each part of decisions that is not the model's.
+#[must_use]
+pub fn engine() -> Vec<Variant> {
+    let parts = Parts::NAMES.into_iter().map(Variant::Engine);
+    parts.chain([Variant::Anomaly]).collect()
+}
+
+/// Judges each variant beside what has everything. Models are trained on the same traffic, which `corpus`
+/// is asked for once, and only if a variant needs one; `progress` is told of each line.
 ///
 /// # Errors
 /// When a model cannot be trained, such as with too few rounds.
 pub fn study(
     plan: &Plan,
     variants: &[Variant],
-    corpus: &Corpus,
+    corpus: impl FnOnce() -> Corpus,
     mut progress: impl FnMut(&Line),
 ) -> Result<Vec<Line>, ModelError> {
-    let whole = train(corpus, plan, Variant::Whole)?;
-    let mut everywhere: Option<Report> = None;
+    let builtin = Engine::default_model()?;
+    let corpus = match variants.iter().any(|variant| variant.trains()) {
+        true => Some(corpus()),
+        false => None,
+    };
+    let whole = match &corpus {
+        Some(corpus) => train(corpus, plan, Variant::Whole)?,
+        None => builtin.clone(),
+    };
+    // What was judged everywhere: by the whole model, and by the one built in.
+    let mut everywhere: [Option<Report>; 2] = [None, None];
     let mut lines = Vec::new();
     for &variant in variants {
-        let (scenarios, seeds) = stage(variant, &plan.seeds);
-        if seeds.is_empty() {
-            // No site of that style was drawn: there is nothing to judge on.
-            continue;
-        }
-        let model = train(corpus, plan, variant)?;
-        let judge = |model: &AnyModel| {
-            let plan = evaluate::Plan {
-                seeds: seeds.clone(),
-                minutes: plan.minutes,
-                scenarios: scenarios.clone(),
-            };
-            evaluate::evaluate(&plan, &Policy::default(), Some(model), |_, _| {})
+        let (scenarios, seeds) = stage(variant, plan);
+        let judge = |model: &AnyModel, variant: Variant| {
+            let mut parts = Parts::default();
+            if let Variant::Engine(name) = variant {
+                // Names of parts are known where variants are made.
+                let _ = parts.leave_out(name);
+            }
+            let anomaly = variant == Variant::Anomaly;
+            let adaptive = Adaptive { anomaly, ..Adaptive::default() };
+            let policy = Policy { adaptive, ..Policy::default() };
+            let (seeds, scenarios) = (seeds.clone(), scenarios.clone());
+            let plan = evaluate::Plan { seeds, minutes: plan.minutes, scenarios, parts };
+            evaluate::evaluate(&plan, &policy, Some(model), |_, _| {})
+        };
+        let model = match &corpus {
+            Some(corpus) if variant.trains() => train(corpus, plan, variant)?,
+            _ => builtin.clone(),
         };
         let reference = match variant {
-            Variant::Features(_) | Variant::Logistic => {
-                everywhere.get_or_insert_with(|| judge(&whole)).clone()
+            Variant::Family(..) | Variant::Style(_) => judge(&whole, Variant::Whole),
+            _ => {
+                let (at, of) = if variant.trains() { (0, &whole) } else { (1, &builtin) };
+                everywhere[at].get_or_insert_with(|| judge(of, Variant::Whole)).clone()
             }
-            _ => judge(&whole),
         };
-        let (before, after) = (figures(&reference, variant), figures(&judge(&model), variant));
-        let line = Line {
-            without: variant.name(),
-            whole_caught: before.0,
-            caught: after.0,
-            whole_harm: before.1,
-            harm: after.1,
-        };
+        let line = Line::of(variant, &reference, &judge(&model, variant), seeds.len());
         progress(&line);
         lines.push(line);
     }
@@ -212,10 +238,10 @@ pub fn study(
 
 fn train(corpus: &Corpus, plan: &Plan, variant: Variant) -> Result<AnyModel, ModelError> {
     let without = match variant {
-        Variant::Whole | Variant::Logistic => Without::default(),
         Variant::Family(family, _) => Without { family: Some(family), ..Without::default() },
         Variant::Style(style) => Without { style: Some(style), ..Without::default() },
         Variant::Features(group) => Without { features: GROUPS[group].1, ..Without::default() },
+        _ => Without::default(),
     };
     let set = corpus.set(without);
     match variant {
@@ -225,40 +251,70 @@ fn train(corpus: &Corpus, plan: &Plan, variant: Variant) -> Result<AnyModel, Mod
 }
 
 /// The scenarios and sites on which a variant is judged.
-fn stage(variant: Variant, seeds: &[u64]) -> (Vec<Scenario>, Vec<u64>) {
+fn stage(variant: Variant, plan: &Plan) -> (Vec<Scenario>, Vec<u64>) {
+    let from = plan.seed..;
     match variant {
-        Variant::Family(_, scenario) => (vec![scenario], seeds.to_vec()),
+        Variant::Family(_, scenario) => (vec![scenario], from.take(plan.sites).collect()),
         Variant::Style(style) => {
-            let fit = seeds.iter().copied().filter(|seed| style_of(*seed) == style);
-            (Scenario::ALL.to_vec(), fit.collect())
+            let fit = from.filter(|seed| style_of(*seed) == style);
+            (Scenario::ALL.to_vec(), fit.take(plan.sites).collect())
         }
-        _ => (Scenario::ALL.to_vec(), seeds.to_vec()),
+        _ => (Scenario::ALL.to_vec(), from.take(plan.sites).collect()),
     }
 }
 
-/// What was caught of the abuse that the variant is about, and the harm.
-fn figures(report: &Report, variant: Variant) -> (f64, f64) {
-    let mut counts = Counts::default();
-    report.styles.values().for_each(|style| counts.merge(&style.counts));
-    let caught = match variant {
-        Variant::Family(family, _) => {
-            report.families.get(family).map_or(0.0, |row| ratio(row.denied, row.requests))
+/// The share that was denied of the abuse that the variant is about, on these sites.
+fn caught(report: &Report, variant: Variant, sites: &[usize]) -> f64 {
+    let share = |row: &ScenarioRow| {
+        let (mut denied, mut all) = (0, 0);
+        for site in sites.iter().map(|site| &row.sites[*site]) {
+            let (part, whole) = match variant {
+                Variant::Family(family, _) => site.families.get(family).copied().unwrap_or((0, 0)),
+                _ => (site.counts.abusive_denied, site.counts.abusive),
+            };
+            (denied, all) = (denied + part, all + whole);
         }
-        // Every scenario counts alike, whatever it sends.
-        _ => {
-            let attacked: Vec<f64> = report
-                .scenarios
-                .iter()
-                .filter(|row| row.abusive > 0)
-                .map(|row| ratio(row.abusive_denied, row.abusive))
-                .collect();
-            attacked.iter().sum::<f64>() / attacked.len().max(1) as f64
-        }
+        (all > 0).then(|| ratio(denied, all))
     };
-    (caught, counts.harm())
+    // Every scenario counts alike, whatever it sends.
+    let attacked: Vec<f64> = report.scenarios.iter().filter_map(share).collect();
+    attacked.iter().sum::<f64>() / attacked.len().max(1) as f64
+}
+
+/// The share that was denied of all that is legitimate, on these sites.
+fn harm(report: &Report, sites: &[usize]) -> f64 {
+    let mut counts = Counts::default();
+    for row in &report.scenarios {
+        sites.iter().for_each(|site| counts.merge(&row.sites[*site].counts));
+    }
+    counts.harm()
+}
+
+impl Line {
+    fn of(variant: Variant, whole: &Report, without: &Report, sites: usize) -> Self {
+        let all: Vec<usize> = (0..sites).collect();
+        Self {
+            without: variant.name(),
+            whole_caught: caught(whole, variant, &all),
+            caught: caught(without, variant, &all),
+            // The same sites on both sides: what differs between sites is not what is measured.
+            difference: over(sites, |sites| {
+                caught(without, variant, sites) - caught(whole, variant, sites)
+            }),
+            whole_harm: harm(whole, &all),
+            harm: harm(without, &all),
+            harm_difference: over(sites, |sites| harm(without, sites) - harm(whole, sites)),
+            sites,
+        }
+    }
 }
 
 impl Variant {
+    /// Whether it is a model of its own.
+    const fn trains(self) -> bool {
+        !matches!(self, Self::Engine(_) | Self::Anomaly)
+    }
+
     fn name(self) -> String {
         match self {
             Self::Whole => "nothing".to_owned(),
@@ -266,6 +322,8 @@ impl Variant {
             Self::Style(style) => format!("{} sites", style.name()),
             Self::Features(group) => GROUPS[group].0.to_owned(),
             Self::Logistic => "trees (logistic regression)".to_owned(),
+            Self::Engine(part) => part.to_owned(),
+            Self::Anomaly => "nothing, and anomalies arm".to_owned(),
         }
     }
 }
@@ -305,19 +363,46 @@ mod tests {
     }
 
     #[test]
+    fn a_style_is_judged_on_sites_of_that_style() {
+        let training = train::Plan::default();
+        let plan = Plan { training, seed: 1, sites: 5, minutes: 2 };
+        for style in Style::ALL {
+            let (_, seeds) = stage(Variant::Style(style), &plan);
+            assert_eq!(seeds.len(), 5);
+            assert!(seeds.iter().all(|seed| style_of(*seed) == style));
+        }
+    }
+
+    #[test]
+    fn what_is_beside_the_model_is_left_out_of_no_training() {
+        let plan = Plan { training: train::Plan::default(), seed: 1, sites: 1, minutes: 1 };
+        let lines = study(&plan, &[Variant::Engine("evident")], || unreachable!(), |_| {});
+        assert_eq!(lines.expect("a model is built in").len(), 1);
+    }
+
+    #[test]
     fn a_study_trains_and_judges_each_variant() {
         let training = train::Plan {
             rounds: 1,
             params: tidegate_models::train::Params { trees: 8, ..Default::default() },
             ..train::Plan::default()
         };
-        let corpus = train::collect(&training, |_, _| {});
-        let plan = Plan { training, seeds: vec![1, 2], minutes: 2 };
-        let variants = [Variant::Family("flood", Scenario::Flood), Variant::Logistic];
+        let corpus = || train::collect(&training, |_, _| {});
+        let plan = Plan { training: training.clone(), seed: 1, sites: 2, minutes: 2 };
+        let variants = [
+            Variant::Family("flood", Scenario::Flood),
+            Variant::Style(Style::Pages),
+            Variant::Logistic,
+            Variant::Engine("company"),
+        ];
         let mut told = 0;
-        let lines = study(&plan, &variants, &corpus, |_| told += 1).expect("enough rows");
-        assert_eq!((lines.len(), told), (2, 2));
+        let lines = study(&plan, &variants, corpus, |_| told += 1).expect("enough rows");
+        assert_eq!((lines.len(), told), (4, 4));
         for line in lines {
+            assert_eq!(line.sites, 2);
+            let difference = line.caught - line.whole_caught;
+            assert!((line.difference.value - difference).abs() < 1e-12, "{line:?}");
+            assert!(line.difference.low <= difference && difference <= line.difference.high);
             for share in [line.whole_caught, line.caught, line.whole_harm, line.harm] {
                 assert!((0.0..=1.0).contains(&share), "{line:?}");
             }

@@ -284,6 +284,10 @@ pub(crate) struct EvaluateArgs {
     /// With `adaptive.anomaly` on: who is odd, or new where something is odd, has less room.
     #[arg(long)]
     pub(crate) anomaly: bool,
+    /// Leave out a part of decisions that is not the model's (may be given several times): record,
+    /// evident, company, suspicion, doubt or guests.
+    #[arg(long, value_name = "PART")]
+    pub(crate) without: Vec<String>,
     /// Print the report as JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -302,6 +306,8 @@ pub(crate) enum LeftOut {
     Styles,
     /// Each group of features, and the trees: what does it buy?
     Parts,
+    /// Each part of a decision that is not the model's, of the model built in: what does it buy?
+    Engine,
 }
 
 #[derive(Debug, Args)]
@@ -547,6 +553,10 @@ pub(crate) struct ImportArgs {
     /// How often to simulate every scenario when there are no rows.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
+    /// Refuse a model whose median row takes longer: one that scores in a millisecond is a challenger
+    /// of a thousand requests a second, and no more.
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) slowest: u64,
     /// Print what was found as JSON.
     #[arg(long)]
     pub(crate) json: bool,

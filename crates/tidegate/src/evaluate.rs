@@ -4,7 +4,7 @@ use crate::cli::EvaluateArgs;
 use crate::train::progress_bar;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use tidegate_engine::policy::Adaptive;
-use tidegate_engine::{Engine, Policy};
+use tidegate_engine::{Engine, Parts, Policy};
 use tidegate_lab::evaluate::{Plan, RULE_HARM, Report, Share, evaluate};
 use tidegate_lab::simulate::Scenario;
 use tidegate_lab::static_limits::ratio;
@@ -17,7 +17,14 @@ pub(crate) fn run(args: &EvaluateArgs) -> miette::Result<()> {
         args.scenario.iter().map(|name| scenario(name)).collect::<miette::Result<_>>()?
     };
     let seeds = (args.seed..args.seed.saturating_add(args.seeds)).collect();
-    let plan = Plan { seeds, minutes: args.minutes, scenarios };
+    let mut parts = Parts::default();
+    for name in &args.without {
+        if !parts.leave_out(name) {
+            let names = Parts::NAMES.join(", ");
+            return Err(miette!("there is no part `{name}` to leave out; take one of: {names}"));
+        }
+    }
+    let plan = Plan { seeds, minutes: args.minutes, scenarios, parts };
     let model = model(args.model.as_deref())?;
     let bar = progress_bar("evaluating");
     let adaptive = Adaptive { anomaly: args.anomaly, ..Adaptive::default() };
@@ -120,13 +127,15 @@ fn interval(share: Share, digits: usize) -> String {
 }
 
 fn print(plan: &Plan, report: &Report) {
+    let left: Vec<&str> = plan.parts.left_out().collect();
     println!(
-        "{} unseen sites (seeds {} to {}), {} minutes each, default policy; [95 % interval over \
+        "{} unseen sites (seeds {} to {}), {} minutes each, default policy{}; [95 % interval over \
          sites]\n",
         plan.seeds.len(),
         plan.seeds.first().unwrap_or(&0),
         plan.seeds.last().unwrap_or(&0),
-        plan.minutes
+        plan.minutes,
+        if left.is_empty() { String::new() } else { format!(" without {}", left.join(", ")) }
     );
     println!(
         "{:<14} {:>10} {:>21} {:>19} {:>10} {:>18}",
@@ -145,13 +154,14 @@ fn print(plan: &Plan, report: &Report) {
         );
     }
     println!(
-        "\nthe same abuse under a limit for everybody, and under rules on what one client \
-         sends (threshold chosen\nafterwards, at most {} % of legitimate requests denied)\n",
+        "\nthe same abuse under a limit for everybody, under rules on what one client sends, and \
+         under a logistic\nmodel (threshold chosen afterwards, at most {} % of legitimate requests \
+         denied)\n",
         RULE_HARM * 100.0
     );
     println!(
-        "{:<14} {:>8} {:>30} {:>8} {:>8} {:>8}",
-        "scenario", "Tidegate", "best fixed limit", "count", "EWMA", "z-score"
+        "{:<14} {:>8} {:>30} {:>8} {:>8} {:>8} {:>9}",
+        "scenario", "Tidegate", "best fixed limit", "count", "EWMA", "z-score", "logistic"
     );
     for row in report.scenarios.iter().filter(|row| row.abusive > 0) {
         let fixed = row.best_static.map_or_else(
@@ -161,13 +171,14 @@ fn print(plan: &Plan, report: &Report) {
             },
         );
         println!(
-            "{:<14} {:>8.1} {:>30} {:>8.1} {:>8.1} {:>8.1}",
+            "{:<14} {:>8.1} {:>30} {:>8.1} {:>8.1} {:>8.1} {:>9.1}",
             row.scenario,
             row.caught.value * 100.0,
             fixed,
             row.rules.count * 100.0,
             row.rules.ewma * 100.0,
-            row.rules.z_score * 100.0
+            row.rules.z_score * 100.0,
+            row.rules.logistic * 100.0
         );
     }
     println!(

@@ -3,19 +3,14 @@
 use crate::cli::{LeftOut, StudyArgs};
 use crate::train::progress_bar;
 use miette::IntoDiagnostic;
-use tidegate_lab::study::{Line, Plan, families, parts, study, styles};
+use tidegate_lab::evaluate::Share;
+use tidegate_lab::study::{Line, Plan, engine, families, parts, study, styles};
 use tidegate_lab::train::{self, collect};
 
 pub(crate) fn run(args: &StudyArgs) -> miette::Result<()> {
     let training = train::Plan { rounds: args.rounds, ..train::Plan::default() };
-    let seeds = (args.seed..args.seed.saturating_add(args.seeds)).collect();
-    let plan = Plan { training, seeds, minutes: args.minutes };
-    let bar = progress_bar("simulating");
-    let corpus = collect(&plan.training, |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    });
-    bar.finish_and_clear();
+    let sites = usize::try_from(args.seeds).unwrap_or(usize::MAX);
+    let plan = Plan { training, seed: args.seed, sites, minutes: args.minutes };
     let variants: Vec<_> = args
         .what
         .iter()
@@ -23,23 +18,37 @@ pub(crate) fn run(args: &StudyArgs) -> miette::Result<()> {
             LeftOut::Families => families(),
             LeftOut::Styles => styles(),
             LeftOut::Parts => parts(),
+            LeftOut::Engine => engine(),
         })
         .collect();
     if !args.json {
         println!(
-            "trained on {} rounds, judged on {} unseen sites (seeds {} to {}), {} minutes each\n",
-            args.rounds,
-            args.seeds,
-            args.seed,
-            args.seed.saturating_add(args.seeds) - 1,
-            args.minutes
+            "models trained on {} rounds, judged on {} unseen sites (from seed {} on, and of the style \
+             that is left\nout), {} minutes each; parts of the engine beside the model built in; [95 % \
+             interval over sites]\n",
+            args.rounds, args.seeds, args.seed, args.minutes
         );
         println!(
-            "{:<32} {:>16} {:>9} {:>10} {:>12} {:>9}",
-            "left out", "abuse denied %", "without", "difference", "harm %", "without"
+            "{:<32} {:>15} {:>8} {:>21} {:>7} {:>8} {:>24}",
+            "left out",
+            "abuse denied %",
+            "without",
+            "difference",
+            "harm %",
+            "without",
+            "difference"
         );
     }
-    let lines = study(&plan, &variants, &corpus, |line| {
+    let simulate = || {
+        let bar = progress_bar("simulating");
+        let corpus = collect(&plan.training, |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        });
+        bar.finish_and_clear();
+        corpus
+    };
+    let lines = study(&plan, &variants, simulate, |line| {
         if !args.json {
             print(line);
         }
@@ -53,12 +62,19 @@ pub(crate) fn run(args: &StudyArgs) -> miette::Result<()> {
 
 fn print(line: &Line) {
     println!(
-        "{:<32} {:>16.1} {:>9.1} {:>+10.1} {:>12.3} {:>9.3}",
+        "{:<32} {:>15.1} {:>8.1} {:>21} {:>7.3} {:>8.3} {:>24}",
         line.without,
         line.whole_caught * 100.0,
         line.caught * 100.0,
-        (line.caught - line.whole_caught) * 100.0,
+        difference(line.difference, 1),
         line.whole_harm * 100.0,
-        line.harm * 100.0
+        line.harm * 100.0,
+        difference(line.harm_difference, 3)
     );
+}
+
+/// A difference in points with its confidence interval.
+fn difference(share: Share, digits: usize) -> String {
+    let [value, low, high] = [share.value, share.low, share.high].map(|x| x * 100.0);
+    format!("{value:+.digits$} [{low:+.digits$} {high:+.digits$}]")
 }

@@ -27,13 +27,22 @@ pub(super) fn share(sites: &[(u64, u64)]) -> Share {
         let (part, whole) = chosen.fold((0, 0), |(p, w), (part, whole)| (p + part, w + whole));
         ratio(part, whole)
     };
-    let value = of(&mut sites.iter().copied());
-    if sites.len() < 2 {
+    over(sites.len(), |chosen| of(&mut chosen.iter().map(|site| sites[*site])))
+}
+
+/// Any figure of `sites` sites, by their positions, with that interval.
+pub(crate) fn over(sites: usize, figure: impl Fn(&[usize]) -> f64) -> Share {
+    let mut chosen: Vec<usize> = (0..sites).collect();
+    let value = figure(&chosen);
+    if sites < 2 {
         return Share { value, low: value, high: value };
     }
-    let mut dice = Dice::new(sites.len() as u64, 4);
+    let mut dice = Dice::new(sites as u64, 4);
     let mut drawn: Vec<f64> = (0..RESAMPLES)
-        .map(|_| of(&mut (0..sites.len()).map(|_| sites[dice.below(sites.len())])))
+        .map(|_| {
+            chosen.fill_with(|| dice.below(sites));
+            figure(&chosen)
+        })
         .collect();
     drawn.sort_unstable_by(f64::total_cmp);
     let at = |share: f64| drawn[(share * (RESAMPLES - 1) as f64) as usize];

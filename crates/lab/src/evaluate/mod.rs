@@ -4,6 +4,7 @@ mod interval;
 mod rules;
 
 pub use interval::Share;
+pub(crate) use interval::over;
 pub use rules::{RULE_HARM, RulesCaught};
 
 use crate::limiter;
@@ -14,7 +15,7 @@ use crate::train::refused;
 use rules::Rules;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tidegate_engine::Policy;
+use tidegate_engine::{Parts, Policy};
 use tidegate_models::AnyModel;
 use tidegate_models::metrics::{Ranking, brier, calibration_error};
 
@@ -33,6 +34,8 @@ pub struct Plan {
     pub minutes: u32,
     /// The scenarios.
     pub scenarios: Vec<Scenario>,
+    /// What speaks beside the model.
+    pub parts: Parts,
 }
 
 /// One family of actors.
@@ -84,9 +87,20 @@ pub struct ScenarioRow {
     pub best_static: Option<(u32, f64, f64)>,
     /// What classic rules would have stopped.
     pub rules: RulesCaught,
-    /// The counts of each site, and its actors harmed of all.
+    /// What was found on each site, in the order of seeds.
     #[serde(skip)]
-    sites: Vec<(Counts, (u64, u64))>,
+    pub(crate) sites: Vec<Site>,
+}
+
+/// One scenario on one site.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Site {
+    /// What was decided.
+    pub counts: Counts,
+    /// Actors harmed, of all that are legitimate.
+    harmed: (u64, u64),
+    /// By abusive family, the requests denied of all.
+    pub families: BTreeMap<&'static str, (u64, u64)>,
 }
 
 /// All scenarios on the sites of one style.
@@ -154,7 +168,7 @@ pub fn evaluate(
     let mut scores = Scores::default();
     let work = |n: usize| {
         let (scenario, seed) = runs[n];
-        run(&generate(plan.scenarios[scenario], seed, plan.minutes), policy, model)
+        run(&generate(plan.scenarios[scenario], seed, plan.minutes), policy, model, plan.parts)
     };
     crate::parallel::in_order(runs.len(), work, progress, |n, run| {
         let (row, fixed, rules) = &mut rows[runs[n].0];
@@ -172,11 +186,11 @@ pub fn evaluate(
         scores.label.extend(run.scores.label);
     });
     for (mut row, Fixed(fixed), rules) in rows {
-        let counts: Vec<Counts> = row.sites.iter().map(|site| site.0).collect();
+        let counts: Vec<Counts> = row.sites.iter().map(|site| site.counts).collect();
         row.harm = interval::harm(&counts);
         row.caught = interval::caught(&counts);
         row.harmed_share =
-            interval::share(&row.sites.iter().map(|site| site.1).collect::<Vec<_>>());
+            interval::share(&row.sites.iter().map(|site| site.harmed).collect::<Vec<_>>());
         row.rules = rules.caught();
         row.best_static =
             best(&fixed, STATIC_HARM).map(|i| (LIMITS[i], fixed[i].harm(), fixed[i].caught()));
@@ -212,7 +226,9 @@ impl ScenarioRow {
         self.harmed.0 += run.harmed.0;
         self.harmed.1 += run.harmed.1;
         self.worst_harm = self.worst_harm.max(run.counts.harm());
-        self.sites.push((run.counts, run.harmed));
+        let abusive = run.families.iter().filter(|(_, family)| family.abusive);
+        let families = abusive.map(|(name, row)| (*name, (row.denied, row.requests))).collect();
+        self.sites.push(Site { counts: run.counts, harmed: run.harmed, families });
     }
 }
 
@@ -268,11 +284,11 @@ impl Scores {
     }
 }
 
-fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>) -> Run {
+fn run(traffic: &Traffic, policy: &Policy, model: Option<&AnyModel>, parts: Parts) -> Run {
     let mut families: BTreeMap<&'static str, FamilyRow> = BTreeMap::new();
     let (mut scores, mut rules, mut harmed_of) = (Scores::default(), Rules::default(), (0, 0));
     let mut refused_anyway = 0;
-    let engine = limiter::before(traffic, policy.clone(), model);
+    let engine = limiter::without(traffic, policy.clone(), model, parts);
     let mut limits = StaticLimits::default();
     // Requests, denials, and the number of the first denied request of each actor.
     let mut actors = vec![(0u64, 0u64, 0u64); traffic.actors.len()];

@@ -1,11 +1,22 @@
-//! The rules that a learned limit is compared with: a count, a rate, and how unusual that is on its site.
+//! What a learned limit is compared with: a count, a rate, how unusual that is on its site, and a logistic
+//! model of all that is known of a client.
 
 use serde::Serialize;
+use std::sync::LazyLock;
 use tidegate_behavior::Features;
 use tidegate_behavior::schema::index;
+use tidegate_models::{AnyModel, Logistic, Model, file};
 
 /// The harm that a rule's threshold may do, as a share of legitimate requests.
 pub const RULE_HARM: f64 = 0.001;
+
+/// Logistic regression on the features and the traffic that the built-in classifier was trained on, made
+/// by `tidegate train --logistic`.
+static LOGISTIC: LazyLock<Option<Logistic>> =
+    LazyLock::new(|| match file::load(include_bytes!("../../model/logistic.tgmd")) {
+        Ok((AnyModel::Logistic(model), _)) => Some(*model),
+        _ => None,
+    });
 
 /// Bins of a histogram; a threshold is one of their edges.
 const BINS: usize = 256;
@@ -43,6 +54,7 @@ pub(super) struct Rules {
     count: Histogram,
     ewma: Histogram,
     z_score: Histogram,
+    logistic: Histogram,
     mean: f64,
     square: f64,
     seen: f64,
@@ -59,12 +71,23 @@ pub struct RulesCaught {
     /// A limit on how many standard deviations the logarithm of that rate lies above the mean of
     /// the site's requests.
     pub z_score: f64,
+    /// A limit on the probability that logistic regression gives, by what the client does and by what is
+    /// around it.
+    pub logistic: f64,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         let empty = || Histogram([[0; BINS]; 2]);
-        Self { count: empty(), ewma: empty(), z_score: empty(), mean: 0.0, square: 0.0, seen: 0.0 }
+        Self {
+            count: empty(),
+            ewma: empty(),
+            z_score: empty(),
+            logistic: empty(),
+            mean: 0.0,
+            square: 0.0,
+            seen: 0.0,
+        }
     }
 }
 
@@ -87,12 +110,16 @@ impl Rules {
         self.count.0[label][bin(f64::from(features[index::REQUESTS]) / 14.0)] += 1;
         self.ewma.0[label][bin(rate / 12.0)] += 1;
         self.z_score.0[label][bin((z + 4.0) / 16.0)] += 1;
+        // The log-odds, for thresholds lie where probabilities are next to 1.
+        let odds = LOGISTIC.as_ref().map_or(0.0, |model| f64::from(model.margin(features)));
+        self.logistic.0[label][bin((odds + 12.0) / 24.0)] += 1;
     }
 
     pub(super) fn merge(&mut self, more: &Self) {
         self.count.merge(&more.count);
         self.ewma.merge(&more.ewma);
         self.z_score.merge(&more.z_score);
+        self.logistic.merge(&more.logistic);
     }
 
     pub(super) fn caught(&self) -> RulesCaught {
@@ -100,6 +127,7 @@ impl Rules {
             count: self.count.best(),
             ewma: self.ewma.best(),
             z_score: self.z_score.best(),
+            logistic: self.logistic.best(),
         }
     }
 }
@@ -143,6 +171,11 @@ mod tests {
         }
         let caught = rules.caught();
         assert!((0.85..0.92).contains(&caught.count) && caught.ewma == 0.0, "{caught:?}");
+    }
+
+    #[test]
+    fn the_logistic_model_is_of_this_schema() {
+        assert!(LOGISTIC.is_some(), "train it anew with `tidegate train --logistic`");
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Watcher {
             capacity: resolved.capacity,
             secret: resolved.secret,
             model: Some(model),
-            advice_for: None,
+            ..Setup::default()
         };
         let deny = args.deny_list.as_ref().map(|path| DenyList::new(path, args.deny_format));
         let webhook = args.webhook.as_deref().map(Webhook::new).transpose().into_diagnostic()?;
