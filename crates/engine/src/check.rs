@@ -92,8 +92,7 @@ impl Engine {
             if let Some(set) = &by_hand {
                 learned.by_hand(set, &snapshot, now);
             }
-            let guest =
-                client.guest(&self.houses, &snapshot, &self.memory, &facts, &around, who.client);
+            let guest = client.guest(self, &snapshot, &facts, &around, who.client);
             let spared = guest.filter(|guest| {
                 self.parts.guests && learned.spares(guest, &snapshot.policy.adaptive)
             });

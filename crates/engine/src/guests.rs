@@ -12,6 +12,7 @@ use crate::check::{judge, record, trust};
 use crate::client::Client;
 use crate::decision::Action;
 use crate::doubt::Doubt;
+use crate::engine::Engine;
 use crate::snapshot::Snapshot;
 use crate::standing::{Evidence, Standing};
 use std::sync::Arc;
@@ -19,7 +20,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tidegate_behavior::extract::{Surroundings, extract};
 use tidegate_behavior::facts::Facts;
-use tidegate_behavior::memory::Memory;
 use tidegate_behavior::profile::Profile;
 use tidegate_behavior::schema::index;
 use tidegate_limiter::{Bucket, Key};
@@ -139,9 +139,8 @@ impl Client {
     /// Answers the guest if it is one to be spared.
     pub(crate) fn guest(
         &mut self,
-        houses: &Houses,
+        engine: &Engine,
         snapshot: &Snapshot,
-        memory: &Memory,
         facts: &Facts,
         around: &Surroundings,
         key: Key,
@@ -152,18 +151,22 @@ impl Client {
                 && self.standing.good >= GOOD
                 && trust(&self.profile, now) >= 1.0
                 && self.profile.fingerprints() >= FINGERPRINTS;
-            self.guests = if settled { houses.open() } else { None };
+            self.guests = if settled { engine.houses.open() } else { None };
         }
         let guest = self.guests.as_mut()?.welcome(facts, self.standing.doubt);
         let idle_seconds = now.since(guest.profile.last_seen()).as_secs_f32();
         // What the groups are told of the request, the address has told them.
-        let _ = memory.observe(&mut guest.profile, facts, around);
+        let _ = engine.memory.observe(&mut guest.profile, facts, around);
         let mut features = extract(&guest.profile, facts, around);
         // The network of the address is, more than anybody, the neighbour that is in question.
         features[index::NETWORK_RATE] = features[index::RATE_1M];
         features[index::NETWORK_ERROR_EXCESS] = features[index::NETWORK_ERROR_EXCESS].min(0.0);
         let trust = trust(&guest.profile, now);
-        let own = record(&guest.profile, &guest.standing, snapshot, now);
+        let own = if engine.parts.record {
+            record(&guest.profile, &guest.standing, snapshot, now)
+        } else {
+            0.0
+        };
         let score = judge(snapshot, &features, own)?;
         let evidence = Evidence::alone(score, idle_seconds, trust);
         guest.standing.update(evidence, key, now, &snapshot.policy.adaptive);
@@ -174,6 +177,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_behavior::memory::Memory;
     use tidegate_behavior::{Request, path};
     use tidegate_limiter::Timestamp;
 

@@ -1,6 +1,7 @@
 //! What speaks beside the model: each part can be left out, to measure what it buys.
 
-/// The parts of a decision that are not the model's. All are in use; an ablation leaves some out.
+/// Parts of a decision that are not the model's. All are in use; an ablation leaves some out. What is no
+/// part of this: bands and their jitter, tiers and how they are earned, and anomalies, which a policy turns on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts {
     /// A record that speaks against what others do: the second look as if all were calm around.

@@ -172,6 +172,25 @@ fn usual(rows: &[Row]) -> Features {
     usual
 }
 
+/// Rows of a first look at how long a model takes.
+const GLANCE: usize = 51;
+
+/// How long the model takes for a row, at a first look: before anything is simulated or judged.
+///
+/// # Errors
+/// When it can't be run.
+pub fn glance(model: &Onnx) -> Result<Latency, OnnxError> {
+    let times = (0..GLANCE).map(|n| {
+        // Rows that differ, as far apart as features lie.
+        let rows =
+            vec![std::array::from_fn(|i| ((n * 7 + i) % 13) as f32); model.signature().steps];
+        let begun = Instant::now();
+        std::hint::black_box(model.scores(&[&rows])?);
+        Ok(begun.elapsed().as_nanos())
+    });
+    times.collect::<Result<_, _>>().map(latency)
+}
+
 /// Times both models in turns, one score after the other.
 fn latencies(
     model: &Onnx,

@@ -101,12 +101,8 @@ pub struct Outlook {
 }
 
 /// What is measured: how it is forecast, and what that has to beat.
-const METHODS: &[(&str, Method)] = &[
-    ("MSTL and ETS", Method::Mstl),
-    ("a week before", Method::SeasonalNaive),
-    #[cfg(feature = "prophet")]
-    ("Prophet", Method::Prophet),
-];
+const METHODS: [(&str, Method); 2] =
+    [("MSTL and ETS", Method::Mstl), ("a week before", Method::SeasonalNaive)];
 
 /// One method in the backtest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -188,7 +184,6 @@ mod tests {
         assert_eq!((outlook.forecast.point.len(), outlook.accuracy[0].hours), (24, 72));
         assert!(outlook.accuracy[0].error < 2.0, "{:?}", outlook.accuracy);
         assert_eq!(outlook.accuracy[1].error, 0.0);
-        assert_eq!(outlook.accuracy.len(), METHODS.len());
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub enum Variant {
     Anomaly,
 }
 
-/// One line of a study.
+/// One line of a study. Intervals are over sites alone: what another training would give is not in them.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Line {
     /// What was left out.
@@ -252,7 +252,7 @@ fn train(corpus: &Corpus, plan: &Plan, variant: Variant) -> Result<AnyModel, Mod
 
 /// The scenarios and sites on which a variant is judged.
 fn stage(variant: Variant, plan: &Plan) -> (Vec<Scenario>, Vec<u64>) {
-    let from = plan.seed..;
+    let from = plan.seed..=u64::MAX;
     match variant {
         Variant::Family(_, scenario) => (vec![scenario], from.take(plan.sites).collect()),
         Variant::Style(style) => {
@@ -323,7 +323,7 @@ impl Variant {
             Self::Features(group) => GROUPS[group].0.to_owned(),
             Self::Logistic => "trees (logistic regression)".to_owned(),
             Self::Engine(part) => part.to_owned(),
-            Self::Anomaly => "nothing, and anomalies arm".to_owned(),
+            Self::Anomaly => "(added: anomalies arm)".to_owned(),
         }
     }
 }

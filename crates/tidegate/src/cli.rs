@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use tidegate_engine::Parts;
 use tidegate_lab::train::Plan;
 
 /// A rate limiter that learns each client's own limit from how the client behaves.
@@ -51,8 +52,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Measure what an attacker who learns gets past the limiter, with each hardening on and off.
     Prober(ProberArgs),
-    /// Train again without a family of attackers, a style of site or a group of features, and
-    /// measure what is lost.
+    /// Train again without a family of attackers, a style of site or a group of features, or decide
+    /// without a part of the engine, and measure what is lost.
     Study(StudyArgs),
     /// Write features of a log or of simulated sites as Parquet, to train a model elsewhere.
     ExportFeatures(ExportArgs),
@@ -284,9 +285,8 @@ pub(crate) struct EvaluateArgs {
     /// With `adaptive.anomaly` on: who is odd, or new where something is odd, has less room.
     #[arg(long)]
     pub(crate) anomaly: bool,
-    /// Leave out a part of decisions that is not the model's (may be given several times): record,
-    /// evident, company, suspicion, doubt or guests.
-    #[arg(long, value_name = "PART")]
+    /// Leave out a part of decisions that is not the model's (may be given several times).
+    #[arg(long, value_name = "PART", value_parser = clap::builder::PossibleValuesParser::new(Parts::NAMES))]
     pub(crate) without: Vec<String>,
     /// Print the report as JSON.
     #[arg(long)]
@@ -321,8 +321,8 @@ pub(crate) struct StudyArgs {
     /// How many unseen sites to judge on.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub(crate) seeds: u64,
-    /// The first site's seed.
-    #[arg(long, default_value_t = 1)]
+    /// The first site's seed. Models are trained on seeds from 1000000 on.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..900_000))]
     pub(crate) seed: u64,
     /// Minutes of traffic a run.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=MOST_MINUTES))]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tidegate_engine::Engine;
 use tidegate_lab::export::{FIRST_HELD_OUT_SEED, Plan, ROUND, Row, read, simulate};
-use tidegate_lab::judge::{Judgement, Latency, Quality, judge};
+use tidegate_lab::judge::{Judgement, Latency, Quality, glance, judge};
 use tidegate_models::onnx::Signature;
 use tidegate_models::{AnyModel, Calibration, Onnx, file};
 
@@ -51,10 +51,10 @@ fn import(args: &ImportArgs) -> miette::Result<()> {
     let model = Onnx::new(bytes, Calibration::default(), [0.0; tidegate_behavior::schema::COUNT])
         .into_diagnostic()
         .wrap_err_with(|| format!("{} can't be imported", args.file.display()))?;
+    quick_enough(args, &model)?;
     let (rows, rows_from) = rows(args)?;
     let built_in = Engine::default_model().into_diagnostic().wrap_err("the built-in model")?;
     let (model, judgement) = judge(model, &built_in, &rows).into_diagnostic()?;
-    quick_enough(args, &judgement.latency)?;
     let signature = model.signature().clone();
     let about = format!("imported from {}, calibrated on {rows_from}", args.file.display());
     let about = about.get(..about.len().min(file::MAX_METADATA)).unwrap_or_default();
@@ -99,15 +99,16 @@ fn import(args: &ImportArgs) -> miette::Result<()> {
 }
 
 /// Whether the model keeps up with what it would have to score.
-fn quick_enough(args: &ImportArgs, latency: &Latency) -> miette::Result<()> {
+fn quick_enough(args: &ImportArgs, model: &Onnx) -> miette::Result<()> {
+    let latency = glance(model).into_diagnostic()?;
     if latency.p50_ns <= args.slowest.saturating_mul(1000) {
         return Ok(());
     }
     Err(miette!(
-        "{} can't be imported: its median row takes {} µs, more than {} µs; make it smaller (fewer or \
+        "{} can't be imported: its median row takes {:.1} µs, more than {} µs; make it smaller (fewer or \
          flatter trees, narrower layers, quantised weights), or allow it by --slowest",
         args.file.display(),
-        latency.p50_ns / 1000,
+        latency.p50_ns as f64 / 1000.0,
         args.slowest
     ))
 }

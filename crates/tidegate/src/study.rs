@@ -23,10 +23,10 @@ pub(crate) fn run(args: &StudyArgs) -> miette::Result<()> {
         .collect();
     if !args.json {
         println!(
-            "models trained on {} rounds, judged on {} unseen sites (from seed {} on, and of the style \
-             that is left\nout), {} minutes each; parts of the engine beside the model built in; [95 % \
+            "{} unseen sites (from seed {} on; where a style is left out, of that style), {} minutes \
+             each; models trained\non {} rounds, parts of the engine beside the model built in; [95 % \
              interval over sites]\n",
-            args.rounds, args.seeds, args.seed, args.minutes
+            args.seeds, args.seed, args.minutes, args.rounds
         );
         println!(
             "{:<32} {:>15} {:>8} {:>21} {:>7} {:>8} {:>24}",

@@ -10,8 +10,8 @@ use tidegate_models::{AnyModel, Logistic, Model, file};
 /// The harm that a rule's threshold may do, as a share of legitimate requests.
 pub const RULE_HARM: f64 = 0.001;
 
-/// Logistic regression on the features and the traffic that the built-in classifier was trained on, made
-/// by `tidegate train --logistic`.
+/// Logistic regression on the features of the built-in classifier, made by
+/// `tidegate train --logistic --rounds 60`: sixty-four weights need no more.
 static LOGISTIC: LazyLock<Option<Logistic>> =
     LazyLock::new(|| match file::load(include_bytes!("../../model/logistic.tgmd")) {
         Ok((AnyModel::Logistic(model), _)) => Some(*model),
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_logistic_model_is_of_this_schema() {
-        assert!(LOGISTIC.is_some(), "train it anew with `tidegate train --logistic`");
+        assert!(LOGISTIC.is_some(), "train it anew with `tidegate train --logistic --rounds 60`");
     }
 
     #[test]

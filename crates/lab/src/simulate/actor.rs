@@ -18,8 +18,8 @@ use tidegate_behavior::address::AddressMap;
 use tidegate_behavior::{Method, Outcome};
 use tidegate_limiter::Timestamp;
 
-/// From this many seconds on a simulation is one of a day: people go and come back.
-pub(super) const LONG: f64 = 7200.0;
+/// From this many seconds on, six hours, a simulation is one of a day: people go and come back.
+const LONG: f64 = 21_600.0;
 
 /// A kind of actor: a way to use a site, or to abuse it.
 pub trait Family: Sync {
@@ -144,7 +144,8 @@ pub struct Lists {
     pub known: AddressMap<i8>,
     /// The share of attacking addresses that a list names.
     pub hostile: f64,
-    /// The share of harmless addresses that a list names wrongly.
+    /// The share of addresses that a list names wrongly: harmless ones as hostile, attacking ones as
+    /// good.
     pub wrong: f64,
 }
 
@@ -367,10 +368,12 @@ impl Stage<'_> {
     /// A new attacking source: hosting or home, with `mask` as its agent.
     pub fn source(&mut self, hosted: f64, mask: &Mask) -> Client {
         let addr = self.den(hosted);
-        if let Some(lists) = &mut self.lists
-            && self.dice.chance(lists.hostile)
-        {
-            lists.note(addr, 2);
+        if let Some(lists) = &mut self.lists {
+            if self.dice.chance(lists.hostile) {
+                lists.note(addr, 2);
+            } else if self.dice.chance(lists.wrong) {
+                lists.note(addr, -1);
+            }
         }
         self.masked(addr, mask)
     }
@@ -430,7 +433,7 @@ impl Stage<'_> {
     /// When somebody comes who has been here before, or is here already; `within` is the part of the
     /// run by which most have come. Of a day there is nobody who was there before it.
     pub fn familiar(&mut self, within: f64) -> f64 {
-        if self.length > LONG {
+        if self.length >= LONG {
             return self.arrival();
         }
         self.dice.between(-self.length.min(600.0), self.length * within)
@@ -438,7 +441,7 @@ impl Stage<'_> {
 
     /// How long somebody stays away between two visits.
     pub fn absence(&mut self, median: f64) -> f64 {
-        if self.length > LONG && self.dice.chance(0.3) {
+        if self.length >= LONG && self.dice.chance(0.3) {
             return self.dice.spread(3600.0, 36_000.0);
         }
         self.dice.log_normal(median, 1.0)

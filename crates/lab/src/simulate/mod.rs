@@ -150,6 +150,8 @@ pub struct Traffic {
     pub start: Timestamp,
     /// Its length.
     pub length: Duration,
+    /// When the site was down, or a part of what it was asked failed, in seconds from the start.
+    pub outages: Vec<Span>,
     /// Every actor; one that came too late or left too early has no event.
     pub actors: Vec<Actor>,
     /// Every request, by time.
@@ -177,7 +179,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     let day = Day::draw(&mut dice, start, length);
     let rate = (dice.spread(15.0, 60.0) * day.mean()).max(12.5);
     // A day is simulated of sites that are visited less, so that it stays affordable.
-    let affordable = length.min(actor::LONG);
+    let affordable = length.min(7200.0);
     let total = (rate * affordable).max(500.0);
     // A third of the sites are small: a request a second, or a few in a minute. Those who attack
     // them bring as much as elsewhere.
@@ -272,7 +274,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
             day: &day,
             span,
             // Long simulations stay affordable: an attack does not grow with them without end.
-            budget: if span == whole {
+            budget: if !family.abusive() && family.name() != "crowd" {
                 (volume * visits).max(if small || deserted.is_some() { 3.0 } else { 20.0 })
             } else {
                 (volume * total).clamp(20.0, 150_000.0)
@@ -296,6 +298,8 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         }
     }
     events.sort_by_key(|event| event.time);
+    // A site that is visited less, because it is small or because a day of it is simulated, has the
+    // machines of any other: its partners' programs are not what breaks it.
     strain(&mut events, &mut Dice::new(seed, 2), rate);
     Telling::draw(&mut Dice::new(seed, 7)).leave_out(&mut events);
     let reputation = lists.map_or_else(crawlers::published, |lists| lists.known);
@@ -304,6 +308,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         reputation,
         start,
         length: Duration::from_secs_f64(length),
+        outages: site.outages.iter().map(|(span, _)| *span).collect(),
         actors,
         events,
     }

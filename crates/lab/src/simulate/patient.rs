@@ -34,7 +34,7 @@ impl Family for Patient {
             2 => (true, 0.0),
             _ => (false, 0.0),
         };
-        // Up to five in a day.
+        // From a handful in a minute to one in five hours.
         let gap = stage.dice.spread(2.0, 18_000.0);
         let waits = stage.dice.spread(0.1, 15.0);
         let right = stage.dice.spread(0.0005, 0.03);

@@ -29,10 +29,10 @@ impl Retries {
         }
     }
 
-    /// The same of a program that never gives up.
+    /// The same of a program that does not give up: it waits ever longer, up to a minute, until it is
+    /// served.
     pub fn stubborn(self) -> Self {
-        // An hour of waits of a minute each; no simulated outage lasts longer.
-        Self { most: 60, ..self }
+        Self { most: usize::MAX, grows: self.grows.max(1.3), ..self }
     }
 
     /// Asks for one route, and again on a 5xx. Returns whether it was served at last, and when.
@@ -44,8 +44,9 @@ impl Retries {
         route: usize,
         path: &Arc<str>,
     ) -> (bool, f64) {
-        let (mut now, mut wait) = (at, self.wait);
-        for _ in 0..=self.most {
+        let (mut now, mut wait, mut tried) = (at, self.wait, 0);
+        while tried <= self.most && now < stage.length {
+            tried += 1;
             if stage.ask(client, now, route, path.clone(), Arc::default()) < 500 {
                 return (true, now);
             }
@@ -61,11 +62,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_is_stubborn_outlasts_an_outage() {
+        for seed in 0..200 {
+            let retries = Retries::draw(&mut Dice::new(seed, 0), 7).stubborn();
+            // Without jitter; with it a wait is on average a half at the shortest.
+            let (mut now, mut wait, mut tries) = (0.0, retries.wait, 0);
+            while now < 960.0 {
+                (now, wait, tries) = (now + wait, (wait * retries.grows).min(60.0), tries + 1);
+            }
+            assert!(tries < 60, "{retries:?}: {tries} tries");
+        }
+    }
+
+    #[test]
     fn half_of_all_programs_have_no_jitter() {
         let draws: Vec<Retries> =
             (0..200).map(|seed| Retries::draw(&mut Dice::new(seed, 0), 7)).collect();
         let regular = draws.iter().filter(|retries| retries.jitter == 0.0).count();
         assert!((70..130).contains(&regular), "{regular} of 200");
-        assert!(draws.iter().all(|retries| retries.most <= 7 && retries.stubborn().most == 60));
+        assert!(draws.iter().all(|retries| retries.most <= 7 && retries.grows >= 1.0));
     }
 }

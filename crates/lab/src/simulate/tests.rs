@@ -184,37 +184,59 @@ fn labels_are_those_of_the_lines() {
 
 #[test]
 fn attackers_hide_in_agents_header_fields_routes_and_answers_of_all() {
-    // Of the requests of each family of attackers, those in which the agent, the header fields, the
-    // route, the method with its status are what some harmless visitor of the same site has as well.
-    let route = |event: &Event| {
-        let target = path::read(&event.path);
-        format!("{:?}", &target.segments[..usize::from(target.len)])
-    };
-    let answer = |event: &Event| format!("{} {:?}", event.outcome.status, event.method);
-    let seen: [&dyn Fn(&Event) -> String; 4] = [
-        &|event| event.user_agent.to_string(),
-        &|event| event.header_shape.to_string(),
-        &route,
-        &answer,
+    // Of the requests of each family of attackers that show it, those in which the agent, the header
+    // fields, the route, the method with its status are what some harmless visitor of the same site has as
+    // well: the least that any family has, and that they have on average. What a small site's few visitors
+    // have not shown in three minutes counts against the share.
+    type Seen = (&'static str, fn(&Event) -> Option<String>, f64, f64);
+    let seen: [Seen; 4] = [
+        (
+            "agent",
+            |event| Some(event.user_agent.to_string()).filter(|agent| !agent.is_empty()),
+            0.02,
+            0.3,
+        ),
+        // A family has one kind of software on a site, and few sites see header fields.
+        (
+            "header fields",
+            |event| Some(event.header_shape.to_string()).filter(|x| x != "0"),
+            -1.0,
+            0.3,
+        ),
+        (
+            "route",
+            |event| {
+                let target = path::read(&event.path);
+                Some(format!("{:?}", &target.segments[..usize::from(target.len)]))
+            },
+            0.2,
+            0.5,
+        ),
+        ("answer", |event| Some(format!("{} {:?}", event.outcome.status, event.method)), 0.4, 0.8),
     ];
-    let shares = seen.map(|seen| {
+    for (what, of, least, mean) in seen {
         let mut families: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
         for traffic in ELSEWHERE.iter() {
             assert!(traffic.actors.iter().enumerate().all(|(i, actor)| actor.id as usize == i));
-            let of = |abusive: bool| {
+            let all = |abusive: bool| {
                 traffic.events.iter().filter(move |event| traffic.actor(event).abusive == abusive)
             };
-            let known: BTreeSet<String> = of(false).map(seen).collect();
-            for event in of(true) {
-                let (shared, all) = families.entry(traffic.actor(event).family).or_default();
-                *shared += f64::from(u8::from(known.contains(&seen(event))));
-                *all += 1.0;
+            let known: BTreeSet<String> = all(false).filter_map(of).collect();
+            for event in all(true) {
+                if let Some(value) = of(event) {
+                    let (shared, all) = families.entry(traffic.actor(event).family).or_default();
+                    *shared += f64::from(u8::from(known.contains(&value)));
+                    *all += 1.0;
+                }
             }
         }
-        families.values().map(|(shared, all)| shared / all).sum::<f64>() / families.len() as f64
-    });
-    let least = [0.4, 0.6, 0.5, 0.8];
-    assert!(shares.iter().zip(least).all(|(share, least)| *share > least), "{shares:?}");
+        families.retain(|_, (_, all)| *all >= 200.0);
+        assert!(families.len() >= 10, "{what}: {families:?}");
+        let shares = families.values().map(|(shared, all)| shared / all);
+        let lowest = shares.clone().fold(1.0, f64::min);
+        let average = shares.sum::<f64>() / families.len() as f64;
+        assert!(lowest > least && average > mean, "{what}: {lowest}, {average}: {families:?}");
+    }
 }
 
 #[test]
@@ -239,12 +261,12 @@ fn rates_of_attackers_lie_among_those_of_all() {
     }
     harmless.sort_unstable();
     let at = |part: f64| harmless[(harmless.len() as f64 * part) as usize];
-    let (low, high) = (at(0.0), at(0.9999));
-    // But for a flood, which is what it is by its rate.
-    families.remove("flood");
+    let (low, high) = (at(0.01), at(0.995));
+    // But for a flood, which is what it is by its rate, and a key in a hundred hands.
+    families.retain(|family, _| !matches!(*family, "flood" | "sharing"));
     for (family, counts) in families {
         let within = counts.iter().filter(|count| (low..=high).contains(count)).count();
-        assert!(within * 10 >= counts.len() * 6, "{family}: {within} of {}", counts.len());
+        assert!(within * 10 >= counts.len() * 4, "{family}: {within} of {}", counts.len());
     }
 }
 
@@ -290,19 +312,20 @@ fn a_deploy_leaves_dead_assets_and_an_outage_leaves_errors() {
 
 #[test]
 fn who_keeps_a_connection_notices_an_outage_at_once() {
-    // Requests of apps in the two seconds from the first that fails on, and in the two before it.
+    // Apps that ask in the half second from the beginning of an outage on, and in that before it.
     let (mut before, mut after) = (0, 0);
-    for seed in 0..30 {
+    for seed in 0..40 {
         let traffic = generate(Scenario::Outage, seed, 10);
-        let apps = traffic.events.iter().filter(|e| traffic.actor(e).family == "mobile");
-        let times: Vec<u64> = apps.clone().map(|event| event.time.as_nanos()).collect();
-        let failed = apps.clone().find(|event| event.outcome.status >= 500);
-        let Some(first) = failed.map(|event| event.time.as_nanos()) else { continue };
-        let within = |from: u64, to: u64| times.iter().filter(|t| (from..to).contains(t)).count();
-        before += within(first - 2_000_000_000, first);
-        after += within(first, first + 2_000_000_000);
+        let down = traffic.start.as_nanos() + (traffic.outages[0].from * 1e9) as u64;
+        let asked = |from: u64, to: u64| {
+            let apps = traffic.events.iter().filter(|e| traffic.actor(e).family == "mobile");
+            let then = apps.filter(|event| (from..to).contains(&event.time.as_nanos()));
+            then.map(|event| event.actor).collect::<BTreeSet<u32>>().len()
+        };
+        before += asked(down - 500_000_000, down);
+        after += asked(down, down + 500_000_000);
     }
-    assert!(after > before * 2, "{before} before and {after} after");
+    assert!(before > 10 && after > before * 2, "{before} before and {after} after");
 }
 
 #[test]
