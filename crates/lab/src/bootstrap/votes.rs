@@ -184,11 +184,6 @@ heuristics! {
             && c.requests >= 4 && c.peak[index::RATE_1M] > 6.0
             && c.agent_kind != AgentKind::Robot && c.peak[index::COHORT_SURGE] > 4.0 && c.peak[index::AGENT_NEWCOMERS] > 0.6
             && c.peak[index::CREDENTIALED] < 1.0;
-    abusive "rush-on-route" (0.30, 0.01) "asked again and again for the route that a rush is on"
-        |c, site| site.loads_assets > 0.6 && c.assets == 0 && c.agent_kind != AgentKind::Robot
-            && c.requests >= 4 && c.peak[index::RATE_1M] > 6.0
-            && c.peak[index::ROUTE_RUSH] > 4.0 && c.peak[index::REFERER_CHAIN] < 0.3
-            && c.peak[index::CREDENTIALED] < 1.0;
     harmless "allow-list" (0.05, 0.0001) "is on your allow list" |c, _| c.listed == Some(true);
     harmless "good-list" (0.05, 0.001) "is on a list of good addresses"
         |c, _| c.peak[index::REPUTATION] < 0.0;
