@@ -62,4 +62,4 @@ torch.onnx.export(
 )
 tidegate.save(onnx.load(target), target, train.schema)
 if quantised:
-    tidegate.quantise(target, quantised[0])
+    tidegate.quantise(target, quantised[0], train.x[:4000])

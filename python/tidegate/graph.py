@@ -63,20 +63,46 @@ def save(model: ModelProto, path: str, schema: int, output: str = "probability")
     onnx.save_model(model, path, save_as_external_data=False)
 
 
-def quantise(source: str, target: str) -> None:
-    """Writes a copy with weights of eight bits and activations quantised as they come.
+def quantise(source: str, target: str, rows: NDArray[np.float32] | None = None) -> None:
+    """Writes a copy with weights of eight bits.
 
-    It is smaller; at the size of these models it is not quicker, for one row is too little to win
-    by. The scale of activations is that of the rows that are scored together, so what a layer takes in
-    has to be bounded (a normalisation, a clip), or a row's score would depend on its neighbours, which
-    the import refuses. The stamps are carried over.
+    With `rows` (n × 64, float32; some thousand that training has seen) what layers take in is quantised by
+    scales that are fixed by them. Without, the scale is that of the rows that are scored together, so what a
+    layer takes in has to be bounded (a normalisation, a clip), or a row's score would depend on its
+    neighbours, which the import refuses. A copy is smaller; at the size of these models it is not quicker,
+    for one row is too little to win by. The stamps are carried over.
     """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
-    stamps = {p.key: p.value for p in onnx.load(source).metadata_props}
+    whole = onnx.load(source)
+    stamps = {p.key: p.value for p in whole.metadata_props}
     if SCHEMA_KEY not in stamps:
         raise ValueError(f"{source} has no stamps: write it with `save`")
-    quantize_dynamic(Path(source), Path(target), weight_type=QuantType.QInt8)
+    if rows is None:
+        quantize_dynamic(Path(source), Path(target), weight_type=QuantType.QInt8)
+    else:
+        rows = np.asarray(rows, dtype=np.float32)
+        if rows.ndim != 2 or rows.shape[1] != FEATURES or len(rows) == 0:
+            raise ValueError(f"rows have the shape {rows.shape}; give n × {FEATURES}, with n at least 1")
+        batches = iter(np.array_split(rows, -(-len(rows) // 256)))
+        name = whole.graph.input[0].name
+
+        class Batches(CalibrationDataReader):
+            """Rows, batch by batch."""
+
+            def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+                """The next batch; none after the last."""
+                batch = next(batches, None)
+                return None if batch is None else {name: batch}
+
+        quantize_static(
+            Path(source),
+            Path(target),
+            Batches(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            weight_type=QuantType.QInt8,
+        )
     model = onnx.load(target)
     if any(len(t.dims) == 2 and t.dims[0] == FEATURES for t in model.graph.initializer if t.data_type == 1):
         raise ValueError(f"nothing in {source} could be quantised")
