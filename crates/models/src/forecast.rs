@@ -10,7 +10,7 @@
 //! Background work: a fit of eight weeks of hours takes tens of milliseconds and allocates.
 //!
 //! Prophet (Taylor & Letham, "Forecasting at Scale", 2018; `augurs` has it too) was measured beside it and
-//! dropped: less exact, twenty times the time, and a WebAssembly runtime to carry (`peers/`).
+//! dropped: less exact, forty times the time, and a WebAssembly runtime to carry (`peers/`).
 //!
 //! **When it fails.** It knows no holidays and no launches. With less than two cycles of a season the
 //! season is not modelled. A gap must be filled before.
