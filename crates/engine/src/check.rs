@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::guests::Guest;
 use crate::hand::{ByHand, Hand};
 use crate::journal::Seen;
+use crate::parts::Part;
 use crate::policy::{Adaptive, Listing, Mode};
 use crate::rules::Held;
 use crate::snapshot::{Identity, Snapshot};
@@ -53,24 +54,21 @@ impl Engine {
             // The last word of a model that is not waited for, else that of the one at hand.
             let advised = self.advices.as_ref().and_then(|all| all.score(who.client, now));
             let advised = advised.filter(|_| snapshot.policy.adaptive.enabled);
-            let record = match self.parts.record {
-                true => record(&client.profile, &client.standing, &snapshot, now),
-                false => 0.0,
-            };
+            let record = self.record_of(&client.profile, &client.standing, &snapshot, now);
             let score = advised.or_else(|| judge(&snapshot, &features, record));
             self.counters.advised(advised.is_some());
-            let evident = client.profile.evident().filter(|_| self.parts.evident);
+            let evident = client.profile.evident().filter(|_| self.parts.has(Part::Evident));
             let score = score.map(|score| at_least(evident, score));
             let note = note.judged(&client.profile, score);
             // What the others on the route are thought to be changes the odds, whatever scored it.
             let own = client.profile.presence();
             let standing = &client.standing;
-            let company = match self.parts.company {
+            let company = match self.parts.has(Part::Company) {
                 true => company(&around, own, standing.risk, standing.stranger()),
                 false => 1.0,
             };
             let score = score.map(|score| among(score, company));
-            let suspicion = match self.parts.suspicion {
+            let suspicion = match self.parts.has(Part::Suspicion) {
                 true => self.memory.suspicion(&client.profile, &facts),
                 false => 0.0,
             };
@@ -94,7 +92,7 @@ impl Engine {
             }
             let guest = client.guest(self, &snapshot, &facts, &around, who.client);
             let spared = guest.filter(|guest| {
-                self.parts.guests && learned.spares(guest, &snapshot.policy.adaptive)
+                self.parts.has(Part::Guests) && learned.spares(guest, &snapshot.policy.adaptive)
             });
             let apart = spared.is_some();
             let bucket = match spared {
@@ -110,7 +108,7 @@ impl Engine {
             decision.suspicion = suspicion;
             decision.company = company;
             client.answered(&decision);
-            if !self.parts.doubt {
+            if !self.parts.has(Part::Doubt) {
                 client.forget_doubt();
             }
             let seen = Seen {
@@ -131,6 +129,17 @@ impl Engine {
             decision.ticket.pending = self.paths.put(request.method, request.path);
         }
         decision
+    }
+
+    /// How far a client has proven itself, 0..1, where records speak.
+    pub(crate) fn record_of(
+        &self,
+        profile: &Profile,
+        standing: &Standing,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> f32 {
+        if self.parts.has(Part::Record) { record(profile, standing, snapshot, now) } else { 0.0 }
     }
 
     /// Whether an anomaly, of the client, its route or the site, keeps the client's limit tighter.

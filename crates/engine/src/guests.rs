@@ -8,7 +8,7 @@
 //! penalty, so whoever changes fingerprints gains nothing, and a guest that joins in the abuse
 //! answers for what it does itself.
 
-use crate::check::{judge, record, trust};
+use crate::check::{judge, trust};
 use crate::client::Client;
 use crate::decision::Action;
 use crate::doubt::Doubt;
@@ -162,11 +162,7 @@ impl Client {
         features[index::NETWORK_RATE] = features[index::RATE_1M];
         features[index::NETWORK_ERROR_EXCESS] = features[index::NETWORK_ERROR_EXCESS].min(0.0);
         let trust = trust(&guest.profile, now);
-        let own = if engine.parts.record {
-            record(&guest.profile, &guest.standing, snapshot, now)
-        } else {
-            0.0
-        };
+        let own = engine.record_of(&guest.profile, &guest.standing, snapshot, now);
         let score = judge(snapshot, &features, own)?;
         let evidence = Evidence::alone(score, idle_seconds, trust);
         guest.standing.update(evidence, key, now, &snapshot.policy.adaptive);

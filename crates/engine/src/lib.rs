@@ -38,7 +38,7 @@ pub use decision::{Action, Decision, RuleRef, Ticket, TicketError};
 pub use engine::{Engine, Setup};
 pub use inspect::ClientView;
 pub use journal::Moment;
-pub use parts::Parts;
+pub use parts::{Part, Parts};
 pub use policy::{Mode, Policy};
 pub use stats::Stats;
 pub use trial::{Inbox, Sighting, Trial};

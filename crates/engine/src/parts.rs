@@ -1,87 +1,77 @@
 //! What speaks beside the model: each part can be left out, to measure what it buys.
 
-/// Parts of a decision that are not the model's. All are in use; an ablation leaves some out. What is no
-/// part of this: bands and their jitter, tiers and how they are earned, and anomalies, which a policy turns on.
+/// A part of decisions that is not the model's. What is none: bands and their jitter, tiers and how they are
+/// earned, and anomalies, which a policy turns on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parts {
+pub enum Part {
     /// A record that speaks against what others do: the second look as if all were calm around.
-    pub record: bool,
+    Record,
     /// The least score of who tries log-ins or paths in vain, or probes.
-    pub evident: bool,
+    Evident,
     /// The odds of a stranger are those of its company on the route.
-    pub company: bool,
+    Company,
     /// The suspicion of a client's group speeds the rise of its risk.
-    pub suspicion: bool,
+    Suspicion,
     /// Lasting doubt narrows a limit.
-    pub doubt: bool,
+    Doubt,
     /// Those behind one address are told apart, so that the good are spared.
-    pub guests: bool,
+    Guests,
 }
 
-impl Default for Parts {
-    fn default() -> Self {
-        Self {
-            record: true,
-            evident: true,
-            company: true,
-            suspicion: true,
-            doubt: true,
-            guests: true,
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Record, Self::Evident, Self::Company, Self::Suspicion, Self::Doubt, Self::Guests];
+
+    /// Its name in reports and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Record => "record",
+            Self::Evident => "evident",
+            Self::Company => "company",
+            Self::Suspicion => "suspicion",
+            Self::Doubt => "doubt",
+            Self::Guests => "guests",
         }
     }
 }
 
+/// The parts in use: all, unless an ablation leaves some out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    left_out: u8,
+}
+
 impl Parts {
-    /// The name of each part.
-    pub const NAMES: [&'static str; 6] =
-        ["record", "evident", "company", "suspicion", "doubt", "guests"];
-
-    fn all(&mut self) -> [&mut bool; 6] {
-        [
-            &mut self.record,
-            &mut self.evident,
-            &mut self.company,
-            &mut self.suspicion,
-            &mut self.doubt,
-            &mut self.guests,
-        ]
-    }
-
-    /// Leaves out the part of this name; `false` when there is none.
+    /// The same without this part.
     #[must_use]
-    pub fn leave_out(&mut self, name: &str) -> bool {
-        let at = Self::NAMES.iter().position(|known| *known == name);
-        at.is_some_and(|at| {
-            *self.all()[at] = false;
-            true
-        })
+    pub const fn without(self, part: Part) -> Self {
+        Self { left_out: self.left_out | 1 << part as u8 }
     }
 
-    /// The names of those that are left out.
-    pub fn left_out(mut self) -> impl Iterator<Item = &'static str> {
-        let used = self.all().map(|part| *part);
-        Self::NAMES.into_iter().zip(used).filter(|(_, used)| !used).map(|(name, _)| name)
+    /// Whether this part is in use.
+    #[must_use]
+    pub const fn has(self, part: Part) -> bool {
+        self.left_out & 1 << part as u8 == 0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn every_name_is_a_part_of_its_own() {
-        let left: Vec<Parts> = Parts::NAMES
-            .iter()
-            .map(|name| {
-                let mut parts = Parts::default();
-                assert!(parts.leave_out(name), "{name}");
-                assert_eq!(parts.left_out().collect::<Vec<_>>(), [*name]);
-                parts
-            })
-            .collect();
-        for (n, parts) in left.iter().enumerate() {
-            assert!(*parts != Parts::default() && !left[..n].contains(parts));
+    fn each_part_is_left_out_by_itself() {
+        for left in Part::ALL {
+            let parts = Parts::default().without(left);
+            for part in Part::ALL {
+                assert!(Parts::default().has(part));
+                assert_eq!(parts.has(part), part != left, "{part:?} without {left:?}");
+            }
         }
-        assert!(!Parts::default().leave_out("everything"));
+        let names: BTreeSet<&str> = Part::ALL.into_iter().map(Part::name).collect();
+        assert_eq!(names.len(), Part::ALL.len());
     }
 }

@@ -83,7 +83,7 @@ impl Default for Load {
 impl Load {
     /// The `n`-th request: any of `clients` with equal chance, four to a network, which is the
     /// worst case for caches; real traffic is kinder.
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::cast_possible_truncation, reason = "a number below that of clients")]
     #[must_use]
     pub fn request(&self, n: u64, clients: usize, now: Timestamp) -> Request<'_> {
         let draw = mixed(n);

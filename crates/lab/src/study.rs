@@ -8,7 +8,7 @@ use crate::train::{self, Corpus, Without};
 use serde::Serialize;
 use tidegate_behavior::schema::index as i;
 use tidegate_engine::policy::Adaptive;
-use tidegate_engine::{Engine, Parts, Policy};
+use tidegate_engine::{Engine, Part, Parts, Policy};
 use tidegate_models::{AnyModel, ModelError};
 
 /// Features that belong together, for an ablation.
@@ -112,7 +112,7 @@ pub enum Variant {
     /// Logistic regression instead of boosted trees.
     Logistic,
     /// A part of decisions that is not the model's is left out, beside the model built in.
-    Engine(&'static str),
+    Engine(Part),
     /// Anomalies arm tighter limits, beside the model built in.
     Anomaly,
 }
@@ -176,7 +176,7 @@ pub fn parts() -> Vec<Variant> {
 /// Each part of decisions that is not the model's.
 #[must_use]
 pub fn engine() -> Vec<Variant> {
-    let parts = Parts::NAMES.into_iter().map(Variant::Engine);
+    let parts = Part::ALL.into_iter().map(Variant::Engine);
     parts.chain([Variant::Anomaly]).collect()
 }
 
@@ -206,11 +206,10 @@ pub fn study(
     for &variant in variants {
         let (scenarios, seeds) = stage(variant, plan);
         let judge = |model: &AnyModel, variant: Variant| {
-            let mut parts = Parts::default();
-            if let Variant::Engine(name) = variant {
-                // Names of parts are known where variants are made.
-                let _ = parts.leave_out(name);
-            }
+            let parts = match variant {
+                Variant::Engine(part) => Parts::default().without(part),
+                _ => Parts::default(),
+            };
             let anomaly = variant == Variant::Anomaly;
             let adaptive = Adaptive { anomaly, ..Adaptive::default() };
             let policy = Policy { adaptive, ..Policy::default() };
@@ -322,7 +321,7 @@ impl Variant {
             Self::Style(style) => format!("{} sites", style.name()),
             Self::Features(group) => GROUPS[group].0.to_owned(),
             Self::Logistic => "trees (logistic regression)".to_owned(),
-            Self::Engine(part) => part.to_owned(),
+            Self::Engine(part) => part.name().to_owned(),
             Self::Anomaly => "(added: anomalies arm)".to_owned(),
         }
     }
@@ -376,7 +375,7 @@ mod tests {
     #[test]
     fn what_is_beside_the_model_is_left_out_of_no_training() {
         let plan = Plan { training: train::Plan::default(), seed: 1, sites: 1, minutes: 1 };
-        let lines = study(&plan, &[Variant::Engine("evident")], || unreachable!(), |_| {});
+        let lines = study(&plan, &[Variant::Engine(Part::Evident)], || unreachable!(), |_| {});
         assert_eq!(lines.expect("a model is built in").len(), 1);
     }
 
@@ -393,7 +392,7 @@ mod tests {
             Variant::Family("flood", Scenario::Flood),
             Variant::Style(Style::Pages),
             Variant::Logistic,
-            Variant::Engine("company"),
+            Variant::Engine(Part::Company),
         ];
         let mut told = 0;
         let lines = study(&plan, &variants, corpus, |_| told += 1).expect("enough rows");

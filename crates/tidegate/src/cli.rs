@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use tidegate_engine::Parts;
+use tidegate_engine::Part;
 use tidegate_lab::train::Plan;
 
 /// A rate limiter that learns each client's own limit from how the client behaves.
@@ -286,7 +286,7 @@ pub(crate) struct EvaluateArgs {
     #[arg(long)]
     pub(crate) anomaly: bool,
     /// Leave out a part of decisions that is not the model's (may be given several times).
-    #[arg(long, value_name = "PART", value_parser = clap::builder::PossibleValuesParser::new(Parts::NAMES))]
+    #[arg(long, value_name = "PART", value_parser = clap::builder::PossibleValuesParser::new(Part::ALL.map(Part::name)))]
     pub(crate) without: Vec<String>,
     /// Print the report as JSON.
     #[arg(long)]

@@ -4,7 +4,7 @@ use crate::cli::EvaluateArgs;
 use crate::train::progress_bar;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use tidegate_engine::policy::Adaptive;
-use tidegate_engine::{Engine, Parts, Policy};
+use tidegate_engine::{Engine, Part, Parts, Policy};
 use tidegate_lab::evaluate::{Plan, RULE_HARM, Report, Share, evaluate};
 use tidegate_lab::simulate::Scenario;
 use tidegate_lab::static_limits::ratio;
@@ -17,12 +17,10 @@ pub(crate) fn run(args: &EvaluateArgs) -> miette::Result<()> {
         args.scenario.iter().map(|name| scenario(name)).collect::<miette::Result<_>>()?
     };
     let seeds = (args.seed..args.seed.saturating_add(args.seeds)).collect();
-    let mut parts = Parts::default();
-    for name in &args.without {
-        if !parts.leave_out(name) {
-            return Err(miette!("there is no part `{name}` to leave out"));
-        }
-    }
+    // The command line takes no other names.
+    let left =
+        Part::ALL.into_iter().filter(|part| args.without.iter().any(|name| name == part.name()));
+    let parts = left.fold(Parts::default(), Parts::without);
     let plan = Plan { seeds, minutes: args.minutes, scenarios, parts };
     let model = model(args.model.as_deref())?;
     let bar = progress_bar("evaluating");
@@ -126,7 +124,8 @@ fn interval(share: Share, digits: usize) -> String {
 }
 
 fn print(plan: &Plan, report: &Report) {
-    let left: Vec<&str> = plan.parts.left_out().collect();
+    let left = Part::ALL.into_iter().filter(|part| !plan.parts.has(*part));
+    let left: Vec<&str> = left.map(Part::name).collect();
     println!(
         "{} unseen sites (seeds {} to {}), {} minutes each, default policy{}; [95 % interval over \
          sites]\n",

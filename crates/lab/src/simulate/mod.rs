@@ -247,7 +247,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         let offices = matches!(scenario, Scenario::Office | Scenario::Insider);
         let alone = dull.chance(0.6) && !offices;
         if alone {
-            cast.retain(|(_, family, _, _)| family.abusive() || family.name() == "crowd");
+            cast.retain(|(_, family, _, _)| !everyday(*family));
             legitimate = 0.0;
         }
         let plain: &dyn Family =
@@ -257,7 +257,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         cast.push((FAMILIES.len() as u64 + 1, plain, volume, whole));
     }
     for (_, family, volume, _) in &mut cast {
-        if !family.abusive() && family.name() != "crowd" {
+        if everyday(*family) {
             *volume /= legitimate;
         }
     }
@@ -274,7 +274,7 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
             day: &day,
             span,
             // Long simulations stay affordable: an attack does not grow with them without end.
-            budget: if !family.abusive() && family.name() != "crowd" {
+            budget: if everyday(family) {
                 (volume * visits).max(if small || deserted.is_some() { 3.0 } else { 20.0 })
             } else {
                 (volume * total).clamp(20.0, 150_000.0)
@@ -312,6 +312,11 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         actors,
         events,
     }
+}
+
+/// Whether the family is there all the time: neither an attack nor a crowd.
+fn everyday(family: &dyn Family) -> bool {
+    !family.abusive() && family.name() != "crowd"
 }
 
 /// The site of a seed, with the agents and networks that exist, and the dice for the rest.
