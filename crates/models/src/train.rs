@@ -7,7 +7,7 @@ use crate::exits;
 use crate::trees::{MAX_DEPTH, MAX_THRESHOLDS, MAX_TREES, Node, Tree, grid};
 use crate::{Calibration, Model, ModelError, TrainingSet, Trees};
 use forust_ml::{GradientBooster, Matrix};
-use tidegate_behavior::schema::{COUNT, Features};
+use tidegate_behavior::schema::COUNT;
 
 /// From this many held-out rows on, calibration is isotonic; below, Platt's two parameters.
 const ISOTONIC_FROM: usize = 1000;
@@ -33,7 +33,7 @@ pub struct Params {
     /// The share of the features that each tree may split on, from one feature to 1: trees that lean
     /// on different ones err less alike.
     pub columns: f64,
-    /// Into how many quantiles a feature is cut, 2 to 63.
+    /// Into how many bins a feature is cut, 2 to 63; a tree splits between bins.
     pub bins: u16,
     /// The share of groups held out of boosting, for calibration, between 0 and 1.
     pub held_out: f64,
@@ -150,7 +150,7 @@ pub fn boost(set: &TrainingSet, params: &Params) -> Result<GradientBooster, Mode
         .set_seed(params.seed)
         // Sums in another order would give other bits.
         .set_parallel(false);
-    let columns = columns(&set.rows);
+    let columns = columns(set, params.bins);
     let data = Matrix::new(&columns, set.len(), COUNT);
     let labels: Vec<f64> = set.labels.iter().map(|y| f64::from(u8::from(*y))).collect();
     let weights: Vec<f64> = set.weights.iter().map(|w| f64::from(*w)).collect();
@@ -160,9 +160,91 @@ pub fn boost(set: &TrainingSet, params: &Params) -> Result<GradientBooster, Mode
     Ok(booster)
 }
 
-/// The rows on the grid, one column after the other.
-fn columns(rows: &[Features]) -> Vec<f64> {
-    (0..COUNT).flat_map(|f| rows.iter().map(move |row| f64::from(grid(row[f])))).collect()
+/// Of so many rows at most, evenly taken, it is decided where bins begin.
+const BINNED: usize = 1 << 20;
+
+/// The rows, one column after the other, each value on the grid at the beginning of its bin: left no more
+/// values than it may tell apart, the library splits between any two of them.
+fn columns(set: &TrainingSet, bins: u16) -> Vec<f64> {
+    let stride = set.len().div_ceil(BINNED).max(1);
+    let sample: Vec<usize> = (0..set.len()).step_by(stride).collect();
+    let mut masses = [0.0; 2];
+    for &n in &sample {
+        masses[usize::from(set.labels[n])] += f64::from(set.weights[n]);
+    }
+    let mut columns = Vec::with_capacity(COUNT * set.len());
+    for feature in 0..COUNT {
+        let mut values: Vec<(f32, [f64; 2])> = sample
+            .iter()
+            .map(|&n| {
+                let kind = usize::from(set.labels[n]);
+                let mut mass = [0.0; 2];
+                mass[kind] = f64::from(set.weights[n]) / masses[kind];
+                (grid(set.rows[n][feature]), mass)
+            })
+            .collect();
+        values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        values.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1.iter_mut().zip(next.1).for_each(|(sum, mass)| *sum += mass);
+            }
+            same
+        });
+        let begins = begins(&values, usize::from(bins));
+        columns.extend(set.rows.iter().map(|row| {
+            let at = begins.partition_point(|begin| *begin <= grid(row[feature]));
+            f64::from(begins[at.saturating_sub(1)])
+        }));
+    }
+    columns
+}
+
+/// Where harmless rows thin out: an edge lies beyond so much of them, for what only one in a thousand does is
+/// worth telling from what one in a hundred does.
+const RIMS: [f64; 4] = [0.001, 0.005, 0.995, 0.999];
+
+/// Where the bins of a feature begin, at most so many. `values` are distinct and ascending, each with its share
+/// of harmless and of abusive rows. Both kinds count the same: by the weight of all rows, what few abusers
+/// do would lie in one bin with the busiest of everybody. A value that fills a bin has one to itself and the
+/// others share what is left, so that a feature which is 0 of nearly everybody has bins all the same (as the
+/// greedy bins of LightGBM do; Ke et al., NeurIPS 2017).
+fn begins(values: &[(f32, [f64; 2])], bins: usize) -> Vec<f32> {
+    if values.len() <= bins {
+        return values.iter().map(|(value, _)| *value).collect();
+    }
+    // With bins that hold so much of the two kinds together.
+    let place = |each: f64| -> Vec<f32> {
+        let (mut held, mut full, mut below) = (0.0, true, 0.0);
+        let mut rims = RIMS.iter().peekable();
+        let begins = values.iter().filter(|(_, [harmless, abusive])| {
+            let mut rim = false;
+            below += harmless;
+            while rims.next_if(|rim| below > **rim).is_some() {
+                rim = true;
+            }
+            let mass = harmless + abusive;
+            let begins = full || rim || held >= each || mass >= each;
+            held = if begins { mass } else { held + mass };
+            full = mass >= each;
+            begins
+        });
+        begins.map(|(value, _)| *value).collect()
+    };
+    // The narrowest bins of which there are not too many.
+    let (mut narrow, mut wide) = (0.0, 2.0);
+    for _ in 0..24 {
+        let middle = (narrow + wide) / 2.0;
+        if place(middle).len() > bins {
+            narrow = middle;
+        } else {
+            wide = middle;
+        }
+    }
+    let mut found = place(wide);
+    // Of very few bins the rims may be too many.
+    found.truncate(bins);
+    found
 }
 
 /// Lays out the library's trees; margins stay its own up to the rounding of `f32` sums.
@@ -210,6 +292,7 @@ mod tests {
     use crate::metrics::Ranking;
     use proptest::prelude::*;
     use std::sync::LazyLock;
+    use tidegate_behavior::Features;
 
     static SET: LazyLock<TrainingSet> = LazyLock::new(|| noisy_set(1500, 3));
     static BOOSTER: LazyLock<(GradientBooster, Trees)> = LazyLock::new(|| {
@@ -268,6 +351,47 @@ mod tests {
                 assert!((ours - theirs).abs() < 1e-5, "depth {depth}: {ours} and {theirs}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_rare_has_bins_of_its_own() {
+        // 0 of 99 in 100, and of few abusers from 1 to 100.
+        let mut values = vec![(0.0, [0.99, 0.9])];
+        values.extend((1..=100u8).map(|n| (f32::from(n), [1e-4, 1e-3])));
+        let found = begins(&values, 48);
+        assert!(
+            found[0] == 0.0 && found[1] == 1.0 && (30..=48).contains(&found.len()),
+            "{found:?}"
+        );
+        assert!(found.windows(2).all(|pair| pair[0] < pair[1] && pair[1] - pair[0] < 4.0));
+        assert!(*found.last().unwrap() > 96.0);
+
+        // The rim of what is harmless is found where nobody is abusive.
+        let even: Vec<_> = (0..2000u16).map(|n| (f32::from(n), [1.0 / 2000.0, 0.0])).collect();
+        let found = begins(&even, 16);
+        assert!(found.len() <= 16 && found[0] == 0.0, "{found:?}");
+        for rim in [2.0, 10.0, 1990.0, 1998.0] {
+            assert!(found.iter().any(|begin| (begin - rim).abs() < 2.0), "{rim} {found:?}");
+        }
+        assert_eq!(begins(&even[..30], 48).len(), 30);
+        assert!(begins(&even, 2).len() <= 2);
+    }
+
+    #[test]
+    fn a_forest_splits_on_what_one_row_in_a_thousand_has() {
+        let mut set = TrainingSet::default();
+        for n in 0..20_000u32 {
+            let mut row = [0.0; COUNT];
+            row[0] = (n % 977) as f32;
+            let abusive = n % 1000 == 0;
+            row[7] = if abusive { 1.0 + (n % 7000) as f32 } else { 0.0 };
+            // Other abuse is not to be told.
+            set.push(row, abusive || n % 50 == 1, 1.0, n % 40);
+        }
+        let params = Params { trees: 1, min_leaf_weight: 0.1, ..Params::default() };
+        let booster = boost(&set, &params).unwrap();
+        let splits = booster.trees.iter().flat_map(|tree| &tree.nodes).filter(|node| !node.is_leaf);
+        assert!(splits.into_iter().any(|node| node.split_feature == 7));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Brute force: one user, many passwords, in bursts; some come back after hours.
 
-use super::actor::{Call, Family, Pace, Stage};
+use super::actor::{Family, Pace, Stage};
 use super::dice::Dice;
 use super::site::Style;
+use super::stuffing::Way;
 
 /// Sources that guess the password of one user.
 pub(super) struct Bruteforce;
@@ -21,7 +22,6 @@ impl Family for Bruteforce {
     }
 
     fn play(&self, stage: &mut Stage<'_>) {
-        let site = stage.site;
         loop {
             let user = stage.user();
             let mask = stage.disguise();
@@ -34,18 +34,18 @@ impl Family for Bruteforce {
             let burst = (returns || stage.dice.chance(0.5))
                 .then(|| (stage.dice.magnitude(5, 100), stage.dice.spread(shortest, longest)));
             let hosted = stage.dice.unit();
+            let way = Way::draw(&mut stage.dice);
             for n in 0..sources {
                 let most = stage.part(sources - n, 20);
                 let mut client = stage.source(hosted, &mask);
                 client.user.clone_from(&user);
                 let mut pace = Pace::draw(&mut stage.dice, rate);
+                let mut browser = way.browser(&client, &mut stage.dice);
                 let mut at = bout.from + stage.dice.unit() * 10.0;
                 let mut tried = 0;
                 while at < bout.to && stage.sent < most {
                     let right = stage.dice.chance(0.0003);
-                    let outcome = site.log_in(&mut stage.dice, at, right);
-                    let length = site.login_payload(&mut stage.dice);
-                    stage.send(&client, at, Call::post(site.login.path.as_str(), length), outcome);
+                    at = way.attempt(stage, &client, &mut browser, at, right);
                     if right {
                         break;
                     }

@@ -29,20 +29,27 @@ impl Family for Crawler {
 
     fn play(&self, stage: &mut Stage<'_>) {
         let whole = stage.budget;
+        let shared = stage.dice.unit() * 0.5;
         loop {
+            if stage.dice.chance(shared) {
+                previews(stage);
+            }
             let published = stage.dice.chance(0.6);
-            // Who says where it comes from may be trusted with more.
-            let rate = stage.dice.spread(0.05, if published { 4.0 } else { 0.8 });
-            let pictures = if stage.dice.chance(0.3) { stage.dice.between(0.05, 0.6) } else { 0.0 };
-            let (gone, unchanged) = (stage.dice.spread(0.002, 0.15), stage.dice.between(0.0, 0.4));
             // Whose ranges everybody knows, and not only who has looked for them.
             let range = (published && stage.dice.chance(0.5)).then(|| stage.dice.pick(&KNOWN));
+            // Who is known by where it comes from may be trusted with more.
+            let known = range.is_some() || (published && stage.lists.is_some());
+            let rate = stage.dice.spread(0.05, if known { 4.0 } else { 0.8 });
+            let pictures = if stage.dice.chance(0.3) { stage.dice.between(0.05, 0.6) } else { 0.0 };
+            let (gone, unchanged) = (stage.dice.spread(0.002, 0.15), stage.dice.between(0.0, 0.4));
             let mut first = stage.client(Place::Hosting, AgentKind::Robot);
             if let Some(range) = range {
                 first.addr = Networks::within(&mut stage.dice, range);
             }
-            // Large ones come from several addresses of one network.
-            for n in 0..1 + stage.dice.zipf(8, 1.2) {
+            // Large ones come from several addresses of one network, and share their pace among these.
+            let machines = 1 + stage.dice.zipf(8, 1.2);
+            let own = rate / (machines as f64).powf(stage.dice.between(0.7, 1.0));
+            for n in 0..machines {
                 let mut client = first.clone();
                 if n > 0 {
                     let dice = &mut stage.dice;
@@ -57,7 +64,7 @@ impl Family for Crawler {
                 }
                 let mut at = stage.dice.between(0.0, stage.length * 0.6);
                 let end = at + (whole as f64 * 0.4 / rate).max(60.0);
-                let mut pace = Pace::draw(&mut stage.dice, rate);
+                let mut pace = Pace::draw(&mut stage.dice, own);
                 let outcome = stage.site.plain(&mut stage.dice, at, 200, 400.0);
                 stage.send(&client, at, Call::get("/robots.txt"), outcome);
                 if stage.dice.chance(0.3) {
@@ -74,6 +81,21 @@ impl Family for Crawler {
                 break;
             }
         }
+    }
+}
+
+/// A page is named in a conversation, and the programs of those who read it fetch it to show what it is,
+/// each from its own address.
+fn previews(stage: &mut Stage<'_>) {
+    let route = stage.site.readable(&mut stage.dice);
+    let path = stage.popular(route);
+    let mut at = stage.arrival();
+    for _ in 0..stage.dice.magnitude(1, 20) {
+        let client = stage.client(Place::Hosting, AgentKind::Robot);
+        for _ in 0..stage.dice.count(1, 2) {
+            stage.ask(&client, at, route, path.clone(), Default::default());
+        }
+        at += stage.dice.pause(20.0);
     }
 }
 

@@ -149,6 +149,8 @@ impl Login {
                 "auth/login",
                 "oauth/token",
                 "signin",
+                "enter",
+                "access",
             ]);
             format!("{}/{name}", customs.api_root())
         } else {
@@ -164,6 +166,8 @@ impl Login {
                 "/member/logon.do",
                 "/customer/account/loginPost",
                 "/anmelden",
+                "/j_security_check",
+                "/portal/enter",
             ])
             .to_owned()
         };

@@ -69,6 +69,7 @@ impl Family for Integration {
                 7 => fleet(stage, &client, span, rate),
                 8 => lookups(stage, &client, span, &mut pace),
                 9 => build(stage, &client, span),
+                10 => embedded(stage, &client, span, rate),
                 _ => mixed(stage, &client, span, &mut pace),
             }
             if !stage.goes_on() {
@@ -192,7 +193,8 @@ fn batch(stage: &mut Stage<'_>, client: &Client, rate: f64, share: usize) {
     }
 }
 
-/// Events posted as they happen.
+/// Events posted as they happen: one by one or a bunch at a time, from one machine or several, and again
+/// later where the site failed.
 fn webhook(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
     let site = stage.site;
     let path: Arc<str> = format!(
@@ -203,12 +205,68 @@ fn webhook(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) 
     .into();
     let size = stage.dice.spread(80.0, 20_000.0);
     let status = stage.dice.pick(&[200, 202, 204]);
+    let bunch = if stage.dice.chance(0.5) { 1 } else { stage.dice.magnitude(2, 12) };
+    let gap = stage.dice.spread(0.01, 0.5);
+    let mut machines = vec![client.clone()];
+    for _ in 0..stage.dice.zipf(6, 1.0) {
+        let addr = stage.networks.any(&mut stage.dice, Place::Hosting);
+        machines.push(Client { addr, ..client.clone() });
+    }
+    let tries = stage.dice.count(1, 6);
+    let grows = stage.dice.spread(1.0, 4.0);
     let mut at = span.from;
     while at < span.to {
-        let payload = stage.dice.log_normal(size, 0.5) as u64;
-        let outcome = site.plain(&mut stage.dice, at, status, 20.0);
-        stage.send(client, at, Call::post(path.clone(), payload), outcome);
-        at += pace.next(&mut stage.dice);
+        let mut next = at;
+        for _ in 0..stage.dice.count(1, bunch) {
+            let payload = stage.dice.log_normal(size, 0.5) as u64;
+            let (mut now, mut wait) = (next, 5.0);
+            for _ in 0..tries {
+                let outcome = site.plain(&mut stage.dice, now, status, 20.0);
+                let machine = stage.dice.pick(&machines);
+                if stage.send(&machine, now, Call::post(path.clone(), payload), outcome) < 500 {
+                    break;
+                }
+                now += wait;
+                wait *= grows;
+            }
+            next += stage.dice.pause(gap);
+        }
+        at += pace.next(&mut stage.dice) * bunch as f64;
+    }
+}
+
+/// A key that stands in a web page of a customer or in every copy of an app: all who use these ask with
+/// it, each from their own address, a few times.
+fn embedded(stage: &mut Stage<'_>, client: &Client, span: Span, rate: f64) {
+    let site = stage.site;
+    let paged = stage.dice.chance(0.7);
+    let kind = if paged { AgentKind::Browser } else { AgentKind::App };
+    let agent = stage.agents.any(&mut stage.dice, kind);
+    let page: Arc<str> = match (paged, stage.dice.below(4)) {
+        (false, _) | (_, 0) => Arc::default(),
+        _ => format!("https://{}.com/", super::words::word(&mut stage.dice)).into(),
+    };
+    let routes: Vec<usize> =
+        (0..stage.dice.count(1, 4)).map(|_| site.api(&mut stage.dice, false)).collect();
+    let asks = stage.dice.magnitude(1, 12);
+    let think = stage.dice.spread(0.5, 20.0);
+    let mut from = span.from;
+    while from < span.to && stage.goes_on() {
+        let agent = if paged { stage.agents.any(&mut stage.dice, kind) } else { agent.clone() };
+        let reader = Client {
+            addr: stage.networks.any(&mut stage.dice, Place::Home),
+            shape: stage.shape(&agent, kind),
+            agent,
+            ..client.clone()
+        };
+        let (asks, mut at) = (stage.dice.count(1, asks), from);
+        for _ in 0..asks {
+            let route = stage.dice.pick(&routes);
+            let path = stage.popular(route);
+            stage.ask(&reader, at, route, path, page.clone());
+            at += stage.dice.log_normal(think, 1.0);
+        }
+        from += stage.dice.pause(asks as f64 / rate);
     }
 }
 
@@ -283,12 +341,20 @@ fn fleet(stage: &mut Stage<'_>, client: &Client, span: Span, rate: f64) {
     }
 }
 
-/// Whatever its users do.
+/// Whatever its users do. Some fetch a token anew for each call, or for every few of them.
 fn mixed(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
+    let site = stage.site;
+    let fetches = if stage.dice.chance(0.1) { stage.dice.spread(0.02, 1.0) } else { 0.0 };
     let routes: Vec<usize> =
         (0..stage.dice.count(2, 10)).map(|_| stage.site.api(&mut stage.dice, false)).collect();
     let mut at = span.from;
     while at < span.to {
+        if stage.dice.chance(fetches) {
+            let outcome = site.log_in(&mut stage.dice, at, true);
+            let payload = site.login_payload(&mut stage.dice);
+            stage.send(client, at, Call::post(site.login.path.as_str(), payload), outcome);
+            at += stage.dice.pause(0.1);
+        }
         let route = stage.dice.pick(&routes);
         let path = stage.popular(route);
         insist(stage, client, at, route, &path);

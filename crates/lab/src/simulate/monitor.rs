@@ -5,6 +5,7 @@ use super::address::Place;
 use super::agents::AgentKind;
 use super::dice::Dice;
 use super::site::Style;
+use super::visitor::pieces;
 use std::sync::Arc;
 use tidegate_behavior::Method;
 
@@ -61,16 +62,20 @@ fn checks(stage: &mut Stage<'_>) {
     }
 }
 
-/// Somebody's feed reader, or a service that reads for many.
+/// Somebody's feed reader, or a service that reads for many; some fetch what the feed names, to be heard.
 fn reader(stage: &mut Stage<'_>) {
     let kind = stage.dice.pick(&[AgentKind::Robot, AgentKind::Tool, AgentKind::App]);
     let client = stage.client(Place::Home, kind);
+    let listens = if stage.dice.chance(0.3) { stage.dice.unit() } else { 0.0 };
     let period = stage.dice.spread(60.0, 1800.0);
     let mut at = stage.dice.between(0.0, period.min(stage.length));
     while at < stage.length {
         let status = stage.dice.pick(&[200, 304, 304]);
         let outcome = stage.site.plain(&mut stage.dice, at, status, 30_000.0);
         stage.send(&client, at, Call::get(stage.site.feed.as_str()), outcome);
+        if stage.dice.chance(listens) {
+            pieces(stage, &client, at + 1.0);
+        }
         if stage.dice.chance(0.2) {
             let route = stage.site.readable(&mut stage.dice);
             let path = stage.popular(route);

@@ -1,6 +1,7 @@
 //! Scrapers: the catalogue taken away page by page, by a script or by what looks like a browser.
 
-use super::actor::{Client, Family, Pace, Stage};
+use super::actor::{Client, Family, Mask, Pace, Stage};
+use super::address::Networks;
 use super::agents::AgentKind;
 use super::browse::Browser;
 use super::dice::Dice;
@@ -36,13 +37,15 @@ impl Family for Scraper {
 
     fn play(&self, stage: &mut Stage<'_>) {
         loop {
-            let rate = stage.dice.spread(0.05, 20.0);
-            let mut mask = stage.disguise();
             if stage.dice.chance(0.1) {
-                // Some say what they are, and ask nobody.
-                mask.agent = stage.agents.any(&mut stage.dice, AgentKind::Robot);
-                mask.software = (mask.agent.clone(), AgentKind::Robot);
+                crawl(stage);
+                if !stage.goes_on() || stage.dice.chance(0.3) {
+                    break;
+                }
+                continue;
             }
+            let rate = stage.dice.spread(0.05, 20.0);
+            let mask = stage.disguise();
             let bout = stage.bout(120.0, 3000.0);
             let sources = 1 + stage.dice.zipf(30, 1.1);
             let rotates = stage.dice.chance(0.35);
@@ -77,6 +80,41 @@ impl Family for Scraper {
             if !stage.goes_on() || stage.dice.chance(0.3) {
                 break;
             }
+        }
+    }
+}
+
+/// Some say what they are, and ask nobody: robots that follow every link, faster by far than a crawler that
+/// nobody knows may be, from one machine or a row of them.
+fn crawl(stage: &mut Stage<'_>) {
+    let agent = stage.agents.any(&mut stage.dice, AgentKind::Robot);
+    let mask = Mask { software: (agent.clone(), AgentKind::Robot), agent, pads: 0.0 };
+    let bout = stage.bout(120.0, 3000.0);
+    let machines = stage.dice.magnitude(1, 24);
+    let own = stage.dice.spread(2.0, 30.0) / machines as f64;
+    let alike = stage.dice.chance(0.7);
+    let first = stage.recruit(1.0, &mask, false);
+    for n in 0..machines {
+        let most = stage.part(machines - n, 30);
+        let mut client = first.clone();
+        if n > 0 {
+            client = stage.recruit(1.0, &mask, false);
+            if alike {
+                client.addr = Networks::neighbour(&mut stage.dice, first.addr);
+            }
+        }
+        let mut pace = Pace::draw(&mut stage.dice, own);
+        let mut at = bout.from;
+        while at < bout.to && stage.sent < most {
+            let route = stage.site.readable(&mut stage.dice);
+            let link = &stage.site.routes[route];
+            let query = match link.ids {
+                None if stage.dice.chance(0.7) => Query::Page(1 + stage.dice.below(60)),
+                _ => Query::None,
+            };
+            let path = link.path(stage.dice.below(link.items()), &query).into();
+            stage.ask(&client, at, route, path, Arc::default());
+            at += pace.next(&mut stage.dice);
         }
     }
 }

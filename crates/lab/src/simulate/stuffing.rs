@@ -34,14 +34,8 @@ impl Family for Stuffing {
             let mask = stage.disguise();
             let rotates = stage.dice.chance(0.4);
             let hosted = stage.dice.unit();
-            let tries = Tries {
-                right: stage.dice.spread(0.0005, 0.03),
-                form: stage.dice.chance(0.5),
-                // A browser is driven, and loads what the form needs.
-                assets: if stage.dice.chance(0.4) { stage.dice.between(0.3, 1.0) } else { 0.0 },
-                waits: stage.dice.spread(0.02, 12.0),
-                rate,
-            };
+            let (right, way) = (stage.dice.spread(0.0005, 0.03), Way::draw(&mut stage.dice));
+            let tries = Tries { right, way, rate };
             for n in 0..sources {
                 let most = stage.part(sources - n, 4);
                 let client = stage.recruit(hosted, &mask, rotates);
@@ -56,40 +50,77 @@ impl Family for Stuffing {
 
 struct Tries {
     right: f64,
+    way: Way,
+    rate: f64,
+}
+
+/// How whoever tries passwords comes to the log-in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    /// Whether the form is asked for before each attempt.
     form: bool,
     /// Share of the form's assets that are loaded.
     assets: f64,
     /// Seconds between the form and the attempt.
     waits: f64,
-    rate: f64,
+}
+
+impl Way {
+    pub(super) fn draw(dice: &mut Dice) -> Self {
+        Self {
+            form: dice.chance(0.5),
+            // A browser is driven, and loads what the form needs.
+            assets: if dice.chance(0.4) { dice.between(0.3, 1.0) } else { 0.0 },
+            waits: dice.spread(0.02, 12.0),
+        }
+    }
+
+    /// The browser that is driven, if one is.
+    pub(super) fn browser(self, client: &Client, dice: &mut Dice) -> Option<Browser> {
+        (self.form && self.assets > 0.0).then(|| {
+            let mut browser = Browser::new(client.clone(), dice);
+            browser.assets = self.assets;
+            browser
+        })
+    }
+
+    /// Sends one attempt, which begins at `at`. Returns when it is over.
+    pub(super) fn attempt(
+        self,
+        stage: &mut Stage<'_>,
+        client: &Client,
+        browser: &mut Option<Browser>,
+        at: f64,
+        right: bool,
+    ) -> f64 {
+        let site = stage.site;
+        let (mut now, mut referer) = (at, Arc::default());
+        if let (Some(form), true) = (&site.login.form, self.form) {
+            referer = format!("{}{form}", site.origin).into();
+            if let Some(browser) = browser {
+                now = browser.form(stage, now);
+            } else {
+                let outcome = site.plain(&mut stage.dice, now, 200, 4000.0);
+                stage.send(client, now, Call::get(form.as_str()), outcome);
+            }
+            now += stage.dice.log_normal(self.waits, 0.5);
+        }
+        let outcome = site.log_in(&mut stage.dice, now, right);
+        let payload = site.login_payload(&mut stage.dice);
+        let call = Call::post(site.login.path.as_str(), payload).from(referer);
+        stage.send(client, now, call, outcome);
+        now
+    }
 }
 
 fn attempts(stage: &mut Stage<'_>, mut client: Client, tries: &Tries, span: Span, most: usize) {
     let site = stage.site;
-    let referer: Arc<str> = match (&site.login.form, tries.form) {
-        (Some(form), true) => format!("{}{form}", site.origin).into(),
-        _ => Arc::default(),
-    };
     let mut at = span.from + stage.dice.pause(1.0 / tries.rate).min(span.length() * 0.7);
-    let mut browser = (tries.form && tries.assets > 0.0).then(|| {
-        let mut browser = Browser::new(client.clone(), &mut stage.dice);
-        browser.assets = tries.assets;
-        browser
-    });
+    let mut browser = tries.way.browser(&client, &mut stage.dice);
     while at < span.to && stage.sent < most {
-        if let Some(browser) = &mut browser {
-            at = browser.form(stage, at) + stage.dice.log_normal(tries.waits, 0.5);
-        } else if let (Some(form), true) = (&site.login.form, tries.form) {
-            let outcome = site.plain(&mut stage.dice, at, 200, 4000.0);
-            stage.send(&client, at, Call::get(form.as_str()), outcome);
-            at += stage.dice.log_normal(tries.waits, 0.5);
-        }
         client.user = stage.user();
         let right = stage.dice.chance(tries.right);
-        let outcome = site.log_in(&mut stage.dice, at, right);
-        let payload = site.login_payload(&mut stage.dice);
-        let call = Call::post(site.login.path.as_str(), payload).from(referer.clone());
-        stage.send(&client, at, call, outcome);
+        at = tries.way.attempt(stage, &client, &mut browser, at, right);
         if right {
             // Looks what the account is worth.
             let route = site.readable(&mut stage.dice);

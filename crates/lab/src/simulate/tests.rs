@@ -4,6 +4,7 @@ use super::actor::FAMILIES;
 use super::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
+use tidegate_behavior::Answer;
 use tidegate_behavior::path::{self, Kind};
 
 /// Some logs know the second only.
@@ -361,17 +362,60 @@ fn a_day_has_what_takes_hours() {
 #[test]
 fn some_crawlers_come_from_where_their_operators_say_and_none_who_only_claims_to() {
     let published = crawlers::published();
-    let mut known = 0;
-    for (scenario, seed, traffic) in SEVERAL.iter() {
+    let mut sites = 0;
+    for seed in 0..40 {
+        let traffic = generate(Scenario::Scrape, seed, 3);
+        let named = traffic.events.iter().filter(|event| published.get(event.addr).is_some());
+        let mut some = false;
+        for event in named {
+            some = true;
+            assert_eq!(traffic.actor(event).family, "crawler", "{seed}");
+            assert_eq!(traffic.reputation.get(event.addr), Some(&-1));
+        }
+        sites += usize::from(some);
+    }
+    assert!((5..30).contains(&sites), "{sites} of 40");
+}
+
+#[test]
+fn keys_in_pages_tabs_left_open_hooks_in_bunches_and_previews_are_there() {
+    let (mut keys, mut tabs, mut hooks, mut previews) = (0, 0, 0, 0);
+    for seed in 0..40 {
+        let traffic = generate(Scenario::Quiet, seed, 3);
+        // By actor: its addresses, those it posts events from, and how often it is refused.
+        let mut from: BTreeMap<u32, BTreeSet<_>> = BTreeMap::new();
+        let mut posts: BTreeMap<u32, BTreeSet<_>> = BTreeMap::new();
+        let mut refused: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut robots: BTreeMap<(&str, u32), usize> = BTreeMap::new();
         for event in &traffic.events {
-            if published.get(event.addr).is_some() {
-                known += 1;
-                assert_eq!(traffic.actor(event).family, "crawler", "{scenario:?} {seed}");
-                assert_eq!(traffic.reputation.get(event.addr), Some(&-1));
+            let hooked = ["/hooks/", "/webhook/", "/callback/", "/ingest/", "/events/"];
+            match traffic.actor(event).family {
+                "integration" if hooked.iter().any(|path| event.path.starts_with(path)) => {
+                    posts.entry(event.actor).or_default().insert(event.addr);
+                }
+                "integration" if event.user_agent.starts_with("Mozilla/5.0 (") => {
+                    from.entry(event.actor).or_default().insert(event.addr);
+                }
+                "worker" if event.outcome.answer() == Answer::Refused => {
+                    *refused.entry(event.actor).or_default() += 1;
+                }
+                "crawler" => *robots.entry((&event.path, event.actor)).or_default() += 1,
+                _ => {}
             }
         }
+        keys += from.values().filter(|addresses| addresses.len() >= 8).count();
+        hooks += posts.values().filter(|addresses| addresses.len() >= 2).count();
+        tabs += refused.values().filter(|count| **count >= 5).count();
+        let mut looks: BTreeMap<&str, usize> = BTreeMap::new();
+        for (path, _) in robots.keys() {
+            *looks.entry(path).or_default() += usize::from(!path.starts_with("/robots"));
+        }
+        previews += looks.values().filter(|count| **count >= 4).count();
     }
-    assert!(known > 100, "{known}");
+    assert!(
+        keys > 0 && tabs > 0 && hooks > 0 && previews > 0,
+        "{keys} keys, {tabs} tabs, {hooks} hooks, {previews} previews"
+    );
 }
 
 #[test]

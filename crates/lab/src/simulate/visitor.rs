@@ -183,17 +183,21 @@ fn kiosk(stage: &mut Stage<'_>, browser: &mut Browser, at: f64) {
 }
 
 /// A large file taken in pieces, several at a time (RFC 9110 §14): a download manager, a player that
-/// is moved back and forth, a package manager.
+/// is moved back and forth, a program that plays what a feed names, a package manager.
 pub(super) fn pieces(stage: &mut Stage<'_>, client: &Client, at: f64) {
     let site = stage.site;
     let (route, bytes) = (site.readable(&mut stage.dice), stage.dice.spread(2e4, 5e6));
+    // A site of data answers with it; another has a file beside the page.
+    let ending = stage.dice.pick(&["", "", "", ".mp3", ".mp4", ".zip", ".pdf", ".iso"]);
     let mut now = at.max(0.0);
     for _ in 0..stage.dice.magnitude(1, 6) {
-        let path = stage.popular(route);
-        let gap = stage.dice.spread(0.002, 4.0);
+        let page = stage.popular(route);
+        let name = if ending.is_empty() || !page.ends_with('/') { "" } else { "file" };
+        let path = format!("{page}{name}{ending}");
+        let gap = stage.dice.spread(0.002, 15.0);
         for _ in 0..stage.dice.magnitude(2, 80) {
             let outcome = site.plain(&mut stage.dice, now, 206, bytes);
-            stage.send(client, now, Call::get(path.clone()), outcome);
+            stage.send(client, now, Call::get(path.as_str()), outcome);
             now += stage.dice.pause(gap);
         }
         now += stage.dice.log_normal(60.0, 1.0);

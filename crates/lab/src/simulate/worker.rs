@@ -6,7 +6,7 @@ use super::agents::AgentKind;
 use super::browse::Browser;
 use super::dice::Dice;
 use super::route::Query;
-use super::site::Style;
+use super::site::{Span, Style};
 use super::words::noun;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub(super) struct Application {
     referer: Arc<str>,
     /// Whether calls from another origin are announced by OPTIONS.
     announces: f64,
+    /// How many go away with it open, and come back to find that their session has expired.
+    forgotten: f64,
     /// Whether the session is seen: a token, where another application has a cookie that no log shows.
     visible: bool,
     /// Addresses that many people share, and how long somebody keeps one.
@@ -72,6 +74,7 @@ impl Application {
                 _ => source.as_str().into(),
             },
             announces: if site.style == Style::Api { dice.between(0.0, 0.6) } else { 0.0 },
+            forgotten: if dice.chance(0.5) { dice.spread(0.01, 0.2) } else { 0.0 },
             visible: dice.chance(0.45),
             relay: (0..dice.count(2, 12)).map(|_| Networks::neighbour(dice, first)).collect(),
             relayed: if dice.chance(0.4) { dice.between(0.02, 0.4) } else { 0.0 },
@@ -108,8 +111,12 @@ impl Application {
         // What is worked on is mostly the same few things.
         let things: Vec<usize> =
             (0..stage.dice.count(1, 12)).map(|_| stage.dice.bits() as usize).collect();
-        let end = (at + lasts).min(stage.length);
-        self.poll(stage, &browser.client, now, end);
+        let mut end = (at + lasts).min(stage.length);
+        let closed = end;
+        if stage.dice.chance(self.forgotten) {
+            end = now + (end - now).max(0.0) * stage.dice.unit();
+        }
+        self.poll(stage, &browser.client, Span { from: now, to: closed }, end);
         while now < end {
             now += stage.dice.log_normal(self.think, 1.0);
             if relayed && stage.dice.chance(0.05) {
@@ -167,17 +174,25 @@ impl Application {
         stage.send(&bare, at - 0.01, call.from(self.referer.clone()), outcome);
     }
 
-    /// The background of one open application; in a tab that nobody looks at it goes on all the same.
-    fn poll(&self, stage: &mut Stage<'_>, client: &Client, from: f64, to: f64) {
+    /// The background of one open application; in a tab that nobody looks at it goes on all the same, and
+    /// is refused once the session has `expired`.
+    fn poll(&self, stage: &mut Stage<'_>, client: &Client, open: Span, expired: f64) {
         let paths: Vec<(usize, Arc<str>)> =
             self.polls.iter().map(|&route| (route, stage.popular(route))).collect();
         if paths.is_empty() {
             return;
         }
-        let mut at = from + stage.dice.unit() * self.period;
-        while at < to {
+        let mut at = open.from + stage.dice.unit() * self.period;
+        while at < open.to {
             for (route, path) in &paths {
-                stage.ask(client, at, *route, path.clone(), self.referer.clone());
+                if at < expired {
+                    stage.ask(client, at, *route, path.clone(), self.referer.clone());
+                    continue;
+                }
+                let outcome = stage.site.refuse(&mut stage.dice, at);
+                let method = stage.site.routes[*route].method;
+                let call = Call { method, ..Call::get(path.clone()) };
+                stage.send(client, at, call.from(self.referer.clone()), outcome);
             }
             at += self.period * (1.0 + self.jitter * (stage.dice.unit() - 0.5));
         }
