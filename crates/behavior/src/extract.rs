@@ -70,6 +70,7 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::AUTH_FAILURES] = tally.auth;
     x[i::RESPONSE] = tally.response;
     x[i::TURNS] = profile.turns;
+    x[i::LOG_INS] = ln_1p(profile.log_ins.into());
 
     x[i::ROUTES_DISTINCT] = profile.routes.estimate();
     x[i::PATHS_DISTINCT] = profile.paths.estimate();
@@ -122,7 +123,6 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     let agent_share = (others(&around.agent) + 0.5) / (others(&site.group) + 8.0);
     let agent_usual = (usual(&around.agent) + 0.5) / (site_usual + 8.0);
     x[i::AGENT_SURGE] = log2(agent_share.max(1e-6) / agent_usual.max(1e-6));
-    x[i::AGENT_NEWCOMERS] = around.agent.newcomers;
     x[i::AGENT_ERROR_EXCESS] = (around.agent.ratios.error - site.group.ratios.error)
         * (around.agent.outcomes / (around.agent.outcomes + 8.0));
     let route_usual = usual(&around.route);

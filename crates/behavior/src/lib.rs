@@ -6,6 +6,7 @@ pub mod extract;
 pub mod facts;
 pub mod forwarded;
 pub mod groups;
+mod log_ins;
 mod marks;
 mod math;
 pub mod memory;

@@ -276,6 +276,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sent_to_a_log_in_is_counted_for_a_while() {
+        let memory = Memory::new(64);
+        let mut profile = Profile::new(Timestamp::from_secs(1_000_000));
+        let mut ask = |second: u64, method: Method, path: &str| {
+            let time = Timestamp::from_secs(1_000_000 + second);
+            let request = Request { time, method, path, ..Request::default() };
+            let facts = memory.facts(&request, crate::path::read(path), 0);
+            let around = memory.surroundings(&facts, Key(1), Key(1));
+            memory.observe(&mut profile, &facts, &around);
+            let features = crate::extract::extract(&profile, &facts, &around);
+            features[crate::schema::index::LOG_INS].exp_m1().round()
+        };
+        assert_eq!(ask(0, Method::Get, "/login"), 0.0, "to look at the form is no try");
+        assert_eq!(ask(1, Method::Post, "/orders"), 0.0);
+        assert_eq!(ask(1, Method::Delete, "/session"), 0.0, "who logs out tries nothing");
+        for n in 1..=8u8 {
+            assert_eq!(ask(2, Method::Post, "/login?next=%2F"), f32::from(n));
+        }
+        assert_eq!(ask(600, Method::Get, "/"), 4.0);
+        assert_eq!(ask(3000, Method::Get, "/"), 0.0);
+        for _ in 0..300 {
+            ask(3001, Method::Post, "/users/sign_in");
+        }
+        assert_eq!(ask(3001, Method::Get, "/"), 255.0);
+    }
+
+    #[test]
     fn where_no_agents_are_told_nobody_hides_his() {
         let kind_after = |agents: [&str; 2]| {
             let memory = Memory::new(64);

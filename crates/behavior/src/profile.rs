@@ -154,6 +154,8 @@ pub struct Profile {
     learned: u8,
     agent_kind: AgentKind,
     credentialed: bool,
+    /// What was sent to log-ins lately; half of it is forgotten at each epoch.
+    pub(crate) log_ins: u8,
 }
 
 const _: () = assert!(size_of::<Profile>() <= 224, "a million of these are kept");
@@ -190,6 +192,7 @@ impl Profile {
             learned: 0,
             agent_kind: AgentKind::None,
             credentialed: false,
+            log_ins: 0,
         }
     }
 
@@ -245,8 +248,10 @@ impl Profile {
         const MOST: f32 = 0.95;
         const NEW: f32 = 0.8;
         let Tally { outcomes, auth, missing, .. } = self.tally;
-        // Without a name of its own: programs whose key is no longer good are no log-ins.
-        let log_ins = auth >= outcomes * MOST && self.shares.write >= MOST && !self.credentialed;
+        // Programs whose key is no longer good are no log-ins, unless they send it where passwords are
+        // tried: a key that opens nothing costs nothing.
+        let tried = !self.credentialed || f32::from(self.log_ins) >= ANSWERS;
+        let log_ins = auth >= outcomes * MOST && self.shares.write >= MOST && tried;
         let barred = missing > auth && missing + auth >= outcomes * MOST;
         let paths = barred && self.shares.novel >= NEW;
         outcomes >= ANSWERS && (log_ins || paths)
@@ -350,6 +355,7 @@ impl Profile {
         towards(&mut shares.walking, flag(walks));
         towards(&mut shares.odd_path, flag(facts.target.odd));
         self.probes += flag(facts.probe);
+        self.log_ins = self.log_ins.saturating_add(facts.log_in.into());
         towards(&mut shares.surprise, surprise.0);
         towards(&mut shares.step, surprise.1);
         #[allow(clippy::cast_precision_loss, reason = "its logarithm is a feature")]
@@ -452,6 +458,7 @@ impl Profile {
             if epoch - before > 1 {
                 self.forget(!phase);
                 self.habits = Habits::default();
+                self.log_ins = 0;
             }
         }
         self.last = now;
@@ -465,6 +472,7 @@ impl Profile {
         self.agents.halve(phase);
         self.networks.halve(phase);
         self.habits.halve();
+        self.log_ins /= 2;
     }
 
     /// Whether the request's id follows the one before on the same route; remembers the id.

@@ -4,7 +4,7 @@
 //! what is unknown has the neutral value that its row states, so a model never meets a NaN.
 
 /// The version of this table; it changes whenever a row is added, removed or redefined.
-pub const SCHEMA_VERSION: u32 = 6;
+pub const SCHEMA_VERSION: u32 = 7;
 
 /// One row of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +85,7 @@ schema! {
     44 NETWORK_RATE "network_rate" "requests over the last minute from the same network, as requests a minute" "traffic of the same network";
     45 NETWORK_ERROR_EXCESS "network_error_excess" "share of 4xx of the network above the routes' own, −1..1" "errors of the same network";
     46 AGENT_SURGE "agent_surge" "log2 of the fingerprint's share of the site's clients but this one over a minute against what was usual before" "surge of clients of the same fingerprint";
-    47 AGENT_NEWCOMERS "agent_newcomers" "share of the fingerprint's clients that are new, 0..1" "new clients of the same fingerprint";
+    47 LOG_INS "log_ins" "ln(1 + n) of what was sent lately to where passwords or codes are tried, by the name that the site gives it (half is forgotten every ten minutes and all after ten of silence, saturates at 255)" "how often it sent something to a log-in";
     48 AGENT_ERROR_EXCESS "agent_error_excess" "share of 4xx of the fingerprint above the routes' own, −1..1" "errors of the same fingerprint";
     49 ROUTE_SURGE "route_surge" "log2 of the route's clients but this one over a minute against what was usual before" "surge of clients on the route";
     50 ROUTE_NEWCOMERS "route_newcomers" "share of the route's clients that are new, 0..1" "new clients on the route";

@@ -80,7 +80,7 @@ impl Kind {
     /// What most of what speaks for abuse is about.
     fn of(contributions: &Features) -> Self {
         const GROUPS: [(Kind, &[usize]); 6] = [
-            (Kind::LogIns, &[i::AUTH_EXCESS, i::AUTH_FAILURES, i::USERS_DISTINCT]),
+            (Kind::LogIns, &[i::AUTH_EXCESS, i::AUTH_FAILURES, i::USERS_DISTINCT, i::LOG_INS]),
             (
                 Kind::Probing,
                 &[
@@ -109,7 +109,6 @@ impl Kind {
                 Kind::Crowd,
                 &[
                     i::AGENT_SURGE,
-                    i::AGENT_NEWCOMERS,
                     i::AGENT_ERROR_EXCESS,
                     i::ROUTE_SURGE,
                     i::ROUTE_NEWCOMERS,

@@ -13,13 +13,15 @@ struct Site {
     now: Timestamp,
     /// Whether the last request was held to be in vain.
     vain: bool,
+    /// The key that is sent.
+    key: Option<&'static str>,
 }
 
 impl Site {
     fn new() -> Self {
         let setup = Setup { model: Some(Engine::default_model().unwrap()), ..Setup::default() };
         let now = Timestamp::from_secs(1_700_000_000);
-        Self { engine: Engine::new(Policy::default(), setup), now, vain: false }
+        Self { engine: Engine::new(Policy::default(), setup), now, vain: false, key: None }
     }
 
     /// One request after `pause`, answered with `status` unless it is denied.
@@ -28,6 +30,7 @@ impl Site {
         let request = Request {
             time: self.now,
             addr: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9))),
+            credential: self.key,
             method,
             path,
             user_agent: "curl/8.5",
@@ -69,6 +72,20 @@ fn passwords_and_paths_are_not_tried_on_for_long_on_an_empty_site() {
 }
 
 #[test]
+fn a_key_that_opens_nothing_opens_no_log_in() {
+    let keyed = || Site { key: Some("made-up"), ..Site::new() };
+    let denied = keyed().denied(QUICK, Method::Post, 401, |_| "/login".into());
+    assert!(denied > 240, "{denied}");
+    // A program whose key has expired is no guesser.
+    let mut site = keyed();
+    let tried = (0..300).filter(|_| {
+        site.ask(QUICK, Method::Post, "/api/orders", 401);
+        site.vain
+    });
+    assert_eq!(tried.count(), 0);
+}
+
+#[test]
 fn closed_doors_among_missing_ones_are_in_vain_too() {
     let mut site = Site::new();
     let denied = (0..300).filter(|n| {
@@ -82,9 +99,11 @@ fn closed_doors_among_missing_ones_are_in_vain_too() {
 #[test]
 fn who_also_gets_what_was_asked_for_is_not_held_back_by_this() {
     let mut site = Site::new();
+    // What the model makes of it alone is another matter.
     for n in 0..300 {
         let status = if n % 10 == 0 { 200 } else { 401 };
-        assert!(site.ask(QUICK, Method::Get, "/api/orders", status), "{n}");
+        site.ask(QUICK, Method::Get, "/api/orders", status);
+        assert!(!site.vain, "{n}");
     }
 }
 

@@ -46,6 +46,7 @@ pub const GROUPS: &[(&str, &[usize])] = &[
             i::PAYLOAD,
             i::RESPONSE,
             i::ODD_PATH_SHARE,
+            i::LOG_INS,
         ],
     ),
     ("ids", &[i::ID_SHARE, i::ID_WALKING, i::IDS_DISTINCT]),
@@ -60,16 +61,7 @@ pub const GROUPS: &[(&str, &[usize])] = &[
         ],
     ),
     ("network", &[i::NETWORK_CLIENTS, i::NETWORK_RATE, i::NETWORK_ERROR_EXCESS, i::REPUTATION]),
-    (
-        "look-alikes",
-        &[
-            i::AGENT_SURGE,
-            i::AGENT_NEWCOMERS,
-            i::AGENT_ERROR_EXCESS,
-            i::AGENT_ASSETS,
-            i::COHORT_SURGE,
-        ],
-    ),
+    ("look-alikes", &train::LOOK_ALIKES),
     (
         "route",
         &[
@@ -109,6 +101,8 @@ pub enum Variant {
     Style(Style),
     /// A group of features is taken away.
     Features(usize),
+    /// Trees may split on how look-alikes behave.
+    LookAlikes,
     /// Logistic regression instead of boosted trees.
     Logistic,
     /// A part of decisions that is not the model's is left out, beside the model built in.
@@ -166,11 +160,12 @@ pub fn styles() -> Vec<Variant> {
     Style::ALL.map(Variant::Style).to_vec()
 }
 
-/// Each group of features, and the plainer model.
+/// Each group of features that trees hear, the one that they do not, and the plainer model.
 #[must_use]
 pub fn parts() -> Vec<Variant> {
-    let groups = (0..GROUPS.len()).map(Variant::Features);
-    groups.chain([Variant::Logistic]).collect()
+    let heard = |group: &usize| GROUPS[*group].1 != train::LOOK_ALIKES;
+    let groups = (0..GROUPS.len()).filter(heard).map(Variant::Features);
+    groups.chain([Variant::LookAlikes, Variant::Logistic]).collect()
 }
 
 /// Each part of decisions that is not the model's.
@@ -245,6 +240,11 @@ fn train(corpus: &Corpus, plan: &Plan, variant: Variant) -> Result<AnyModel, Mod
     let set = corpus.set(without);
     match variant {
         Variant::Logistic => train::logistic(&set, &plan.training),
+        Variant::LookAlikes => {
+            let mut training = plan.training.clone();
+            training.params.without.clear();
+            train::trees(&set, &training)
+        }
         _ => train::trees(&set, &plan.training),
     }
 }
@@ -320,6 +320,7 @@ impl Variant {
             Self::Family(family, _) => family.to_owned(),
             Self::Style(style) => format!("{} sites", style.name()),
             Self::Features(group) => GROUPS[group].0.to_owned(),
+            Self::LookAlikes => "(added: look-alikes)".to_owned(),
             Self::Logistic => "trees (logistic regression)".to_owned(),
             Self::Engine(part) => part.name().to_owned(),
             Self::Anomaly => "(added: anomalies arm)".to_owned(),

@@ -33,6 +33,8 @@ pub struct Params {
     /// The share of the features that each tree may split on, from one feature to 1: trees that lean
     /// on different ones err less alike.
     pub columns: f64,
+    /// Features that no tree may split on, by position.
+    pub without: Vec<usize>,
     /// Into how many bins a feature is cut, 2 to 63; a tree splits between bins.
     pub bins: u16,
     /// The share of groups held out of boosting, for calibration, between 0 and 1.
@@ -40,7 +42,7 @@ pub struct Params {
     /// How many times over harmless rows count in calibration, above 0: boosting learns best from
     /// both kinds in comparable weight, and a probability holds where the mix is that of calibration.
     pub prior: f64,
-    /// Which groups are held out.
+    /// Draws which features each tree may split on; which groups are held out does not depend on it.
     pub seed: u64,
 }
 
@@ -54,6 +56,7 @@ impl Default for Params {
             min_leaf_weight: 10.0,
             min_leaf_share: 0.0,
             columns: 1.0,
+            without: Vec::new(),
             bins: 48,
             held_out: 0.25,
             prior: 1.0,
@@ -101,7 +104,7 @@ impl Params {
 pub fn train(set: &TrainingSet, params: &Params) -> Result<Trees, ModelError> {
     params.check()?;
     set.check()?;
-    let (boosted, held) = set.split(params.held_out, params.seed);
+    let (boosted, held) = set.split(params.held_out, 0);
     for (part, rows) in [("boosting", &boosted), ("calibration", &held)] {
         rows.check().map_err(|e| ModelError::Training {
             problem: format!(
@@ -150,7 +153,7 @@ pub fn boost(set: &TrainingSet, params: &Params) -> Result<GradientBooster, Mode
         .set_seed(params.seed)
         // Sums in another order would give other bits.
         .set_parallel(false);
-    let columns = columns(set, params.bins);
+    let columns = columns(set, params);
     let data = Matrix::new(&columns, set.len(), COUNT);
     let labels: Vec<f64> = set.labels.iter().map(|y| f64::from(u8::from(*y))).collect();
     let weights: Vec<f64> = set.weights.iter().map(|w| f64::from(*w)).collect();
@@ -165,7 +168,7 @@ const BINNED: usize = 1 << 20;
 
 /// The rows, one column after the other, each value on the grid at the beginning of its bin: left no more
 /// values than it may tell apart, the library splits between any two of them.
-fn columns(set: &TrainingSet, bins: u16) -> Vec<f64> {
+fn columns(set: &TrainingSet, params: &Params) -> Vec<f64> {
     let stride = set.len().div_ceil(BINNED).max(1);
     let sample: Vec<usize> = (0..set.len()).step_by(stride).collect();
     let mut masses = [0.0; 2];
@@ -174,6 +177,10 @@ fn columns(set: &TrainingSet, bins: u16) -> Vec<f64> {
     }
     let mut columns = Vec::with_capacity(COUNT * set.len());
     for feature in 0..COUNT {
+        if params.without.contains(&feature) {
+            columns.resize(columns.len() + set.len(), 0.0);
+            continue;
+        }
         let mut values: Vec<(f32, [f64; 2])> = sample
             .iter()
             .map(|&n| {
@@ -191,7 +198,7 @@ fn columns(set: &TrainingSet, bins: u16) -> Vec<f64> {
             }
             same
         });
-        let begins = begins(&values, usize::from(bins));
+        let begins = begins(&values, usize::from(params.bins));
         columns.extend(set.rows.iter().map(|row| {
             let at = begins.partition_point(|begin| *begin <= grid(row[feature]));
             f64::from(begins[at.saturating_sub(1)])
@@ -216,7 +223,8 @@ fn begins(values: &[(f32, [f64; 2])], bins: usize) -> Vec<f32> {
     // With bins that hold so much of the two kinds together.
     let place = |each: f64| -> Vec<f32> {
         let (mut held, mut full, mut below) = (0.0, true, 0.0);
-        let mut rims = RIMS.iter().peekable();
+        // Of few bins these would be most.
+        let mut rims = if bins < 16 { [].iter() } else { RIMS.iter() }.peekable();
         let begins = values.iter().filter(|(_, [harmless, abusive])| {
             let mut rim = false;
             below += harmless;
@@ -242,7 +250,7 @@ fn begins(values: &[(f32, [f64; 2])], bins: usize) -> Vec<f32> {
         }
     }
     let mut found = place(wide);
-    // Of very few bins the rims may be too many.
+    // One value may hold most of all.
     found.truncate(bins);
     found
 }
@@ -378,20 +386,25 @@ mod tests {
     }
 
     #[test]
-    fn a_forest_splits_on_what_one_row_in_a_thousand_has() {
+    fn a_forest_splits_on_what_one_row_in_two_hundred_has() {
         let mut set = TrainingSet::default();
-        for n in 0..20_000u32 {
+        for n in 0..20_000u16 {
             let mut row = [0.0; COUNT];
-            row[0] = (n % 977) as f32;
-            let abusive = n % 1000 == 0;
-            row[7] = if abusive { 1.0 + (n % 7000) as f32 } else { 0.0 };
+            row[0] = f32::from(n % 977);
+            let abusive = n % 200 == 0;
+            row[7] = if abusive { 1.0 + f32::from(n / 200) } else { 0.0 };
             // Other abuse is not to be told.
-            set.push(row, abusive || n % 50 == 1, 1.0, n % 40);
+            set.push(row, abusive || n % 50 == 1, 1.0, u32::from(n % 40));
         }
         let params = Params { trees: 1, min_leaf_weight: 0.1, ..Params::default() };
         let booster = boost(&set, &params).unwrap();
-        let splits = booster.trees.iter().flat_map(|tree| &tree.nodes).filter(|node| !node.is_leaf);
-        assert!(splits.into_iter().any(|node| node.split_feature == 7));
+        let splits = |booster: &GradientBooster, feature: usize| {
+            let mut nodes = booster.trees.iter().flat_map(|tree| &tree.nodes);
+            nodes.any(|node| !node.is_leaf && node.split_feature == feature)
+        };
+        assert!(splits(&booster, 7));
+        let without = boost(&set, &Params { without: vec![7], ..params }).unwrap();
+        assert!(!splits(&without, 7) && splits(&without, 0), "it is not heard, and others are");
     }
 
     #[test]
@@ -401,7 +414,7 @@ mod tests {
         assert_eq!(bytes(), bytes());
         let other = Params { seed: 9, ..params.clone() };
         let other = save(&AnyModel::Trees(train(&SET, &other).unwrap()), "test").unwrap();
-        assert_ne!(bytes(), other, "another held-out part gives other trees");
+        assert_ne!(bytes(), other, "trees that lean on other features");
     }
 
     #[test]

@@ -182,7 +182,7 @@ heuristics! {
     abusive "look-alikes" (0.30, 0.01) "came with a sudden crowd of look-alikes that load no assets"
         |c, site| (site.loads_assets > 0.6 || c.peak[index::ROUTE_RUSH] > 4.0) && c.assets == 0
             && c.requests >= 4 && c.peak[index::RATE_1M] > 6.0
-            && c.agent_kind != AgentKind::Robot && c.peak[index::COHORT_SURGE] > 4.0 && c.peak[index::AGENT_NEWCOMERS] > 0.6
+            && c.agent_kind != AgentKind::Robot && c.peak[index::COHORT_SURGE] > 4.0
             && c.peak[index::CREDENTIALED] < 1.0;
     harmless "allow-list" (0.05, 0.0001) "is on your allow list" |c, _| c.listed == Some(true);
     harmless "good-list" (0.05, 0.001) "is on a list of good addresses"

@@ -25,15 +25,15 @@ fn every_combination_of_measures_is_another_and_has_words() {
 
 #[test]
 fn without_a_limiter_to_fear_the_attacker_gets_what_it_asks_for_and_with_one_less() {
-    let traffic = generate(Scenario::Quiet, 3, 4);
-    let ground = Ground::of(&traffic, Goal::Scrape).expect("pages");
     let mut dice = Dice::new(2, 0);
     let mut strategy = Strategy::draw(&mut dice);
-    strategy.rate = 5.0;
+    strategy.rate = 20.0;
     strategy.unevenness = 0.1;
     (strategy.warm_up, strategy.assets) = (0.0, 0.0);
     (strategy.life, strategy.patience) = (1e6, 400.0);
-    let passed = |model: Option<AnyModel>| {
+    let passed = |model: Option<AnyModel>, seed: u64| {
+        let traffic = generate(Scenario::Quiet, seed, 4);
+        let ground = Ground::of(&traffic, Goal::Scrape)?;
         let setup = Setup { capacity: 1 << 14, model, ..Setup::default() };
         let engine = Engine::new(Policy::default(), setup);
         let mut attack = Attack::new(&engine, &traffic, &ground, false, 1);
@@ -43,10 +43,16 @@ fn without_a_limiter_to_fear_the_attacker_gets_what_it_asks_for_and_with_one_les
         assert_eq!(tally.requests, tally.passed + tally.denied);
         assert_eq!(tally.addresses, 3);
         assert!(attack.visitors().1 > 0);
-        tally
+        Some(tally)
     };
-    let free = passed(None);
-    assert!(free.passed > 600 && free.denied == 0, "{free:?}");
-    let watched = passed(Some(Engine::default_model().expect("a model")));
-    assert!(watched.passed * 4 < free.passed * 3, "{watched:?} and {free:?}");
+    // On some sites programs may do as much, so of one alone nothing follows.
+    let model = Engine::default_model().expect("a model");
+    let (mut all, mut less) = (0, 0);
+    for seed in 1..=6 {
+        let Some(free) = passed(None, seed) else { continue };
+        assert!(free.passed > 600 && free.denied == 0, "{free:?}");
+        let watched = passed(Some(model.clone()), seed).expect("the same ground");
+        (all, less) = (all + free.passed, less + watched.passed);
+    }
+    assert!(all > 1200 && less * 4 < all * 3, "{less} of {all}");
 }

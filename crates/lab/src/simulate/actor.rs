@@ -103,6 +103,8 @@ pub struct Mask {
     pub software: (Arc<str>, AgentKind),
     /// How many assets it loads beside each request, on average; most load none.
     pub pads: f64,
+    /// Whether each source makes up a key: many a gateway takes it for a name and checks it later.
+    pub forges: bool,
 }
 
 /// A request as a family writes it.
@@ -362,12 +364,19 @@ impl Stage<'_> {
             18 => (self.agents.any(dice, AgentKind::Robot), None),
             _ => (Arc::default(), None),
         };
-        Mask { agent, software: honest.unwrap_or((tool, AgentKind::Tool)), pads }
+        let software = honest.unwrap_or((tool, AgentKind::Tool));
+        let forges = dice.chance(0.12);
+        Mask { agent, software, pads, forges }
     }
 
     /// A new attacking source: hosting or home, with `mask` as its agent.
     pub fn source(&mut self, hosted: f64, mask: &Mask) -> Client {
         let addr = self.den(hosted);
+        self.source_at(addr, mask)
+    }
+
+    /// A new attacking source at `addr`, of which lists may speak.
+    pub fn source_at(&mut self, addr: IpAddr, mask: &Mask) -> Client {
         if let Some(lists) = &mut self.lists {
             if self.dice.chance(lists.hostile) {
                 lists.note(addr, 2);
@@ -383,7 +392,13 @@ impl Stage<'_> {
         let (software, kind) = &mask.software;
         let shape = self.shape(software, *kind);
         let client = self.client_at(addr, mask.agent.clone(), *kind);
-        Client { pads: mask.pads, shape, ..client }
+        let mut client = Client { pads: mask.pads, shape, ..client };
+        if mask.forges {
+            // It opens nothing.
+            self.give_credential(&mut client);
+            client.known = false;
+        }
+        client
     }
 
     /// Where an attacker sits.

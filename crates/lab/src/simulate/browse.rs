@@ -381,6 +381,10 @@ impl Browser {
             self.attempt(stage, now, attempt == wrong);
             let pause = if attempt == wrong { 1.0 } else { 7.0 * self.hands };
             now += stage.dice.log_normal(pause, 0.6);
+            // A browser that is sent back asks for the form again.
+            if attempt < wrong && (stage.site.login.failure == 302 || stage.dice.chance(0.2)) {
+                now = self.form(stage, now);
+            }
         }
         self.client.known = true;
         now

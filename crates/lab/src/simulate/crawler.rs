@@ -1,7 +1,7 @@
 //! Declared crawlers of search engines and archives: steady, many distinct pages, few assets. Some come
 //! from the ranges that Tidegate is shipped with.
 
-use super::actor::{Call, Family, Pace, Stage};
+use super::actor::{Call, Client, Family, Pace, Stage};
 use super::address::{Networks, Place};
 use super::agents::AgentKind;
 use super::assets::Asset;
@@ -40,8 +40,7 @@ impl Family for Crawler {
             // Who is known by where it comes from may be trusted with more.
             let known = range.is_some() || (published && stage.lists.is_some());
             let rate = stage.dice.spread(0.05, if known { 4.0 } else { 0.8 });
-            let pictures = if stage.dice.chance(0.3) { stage.dice.between(0.05, 0.6) } else { 0.0 };
-            let (gone, unchanged) = (stage.dice.spread(0.002, 0.15), stage.dice.between(0.0, 0.4));
+            let habits = Crawl::draw(&mut stage.dice);
             let mut first = stage.client(Place::Hosting, AgentKind::Robot);
             if let Some(range) = range {
                 first.addr = Networks::within(&mut stage.dice, range);
@@ -74,7 +73,7 @@ impl Family for Crawler {
                 }
                 while at < end.min(stage.length) {
                     at += pace.next(&mut stage.dice);
-                    page(stage, &client, at, gone, unchanged, pictures);
+                    habits.page(stage, &client, at);
                 }
             }
             if !stage.goes_on() {
@@ -99,43 +98,52 @@ fn previews(stage: &mut Stage<'_>) {
     }
 }
 
-fn page(
-    stage: &mut Stage<'_>,
-    client: &super::actor::Client,
-    at: f64,
+/// What a robot asks for that follows links.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crawl {
+    /// Shares of what is gone, of what it has already, and of pictures.
     gone: f64,
     unchanged: f64,
     pictures: f64,
-) {
-    let site = stage.site;
-    let route = if stage.dice.chance(0.6) {
-        site.catalogue(&mut stage.dice, false)
-    } else {
-        site.readable(&mut stage.dice)
-    };
-    let items = site.routes[route].items();
-    let item = stage.dice.below(items);
-    if stage.dice.chance(pictures) {
-        let asset = Asset::Picture(route, item, stage.dice.below(4));
-        let outcome = site.asset(&mut stage.dice, at, asset, 0, false);
-        stage.send(client, at, Call::get(site.assets.path(asset, 0)), outcome);
-        return;
+}
+
+impl Crawl {
+    pub(super) fn draw(dice: &mut Dice) -> Self {
+        let pictures = if dice.chance(0.3) { dice.between(0.05, 0.6) } else { 0.0 };
+        Self { gone: dice.spread(0.002, 0.15), unchanged: dice.between(0.0, 0.4), pictures }
     }
-    if stage.dice.chance(gone) {
-        let outcome = site.miss(&mut stage.dice, at, Some(route));
-        let path = site.routes[route].path(items + item, &Query::None);
-        stage.send(client, at, Call::get(path), outcome);
-        return;
-    }
-    let query = match site.routes[route].ids {
-        None if stage.dice.chance(0.5) => Query::Page(1 + stage.dice.below(60)),
-        _ => Query::None,
-    };
-    let path = site.routes[route].path(item, &query);
-    if stage.dice.chance(unchanged) {
-        let outcome = site.plain(&mut stage.dice, at, 304, 0.0);
-        stage.send(client, at, Call::get(path), outcome);
-    } else {
-        stage.ask(client, at, route, path.into(), Default::default());
+
+    pub(super) fn page(self, stage: &mut Stage<'_>, client: &Client, at: f64) {
+        let site = stage.site;
+        let route = if stage.dice.chance(0.6) {
+            site.catalogue(&mut stage.dice, false)
+        } else {
+            site.readable(&mut stage.dice)
+        };
+        let items = site.routes[route].items();
+        let item = stage.dice.below(items);
+        if stage.dice.chance(self.pictures) {
+            let asset = Asset::Picture(route, item, stage.dice.below(4));
+            let outcome = site.asset(&mut stage.dice, at, asset, 0, false);
+            stage.send(client, at, Call::get(site.assets.path(asset, 0)), outcome);
+            return;
+        }
+        if stage.dice.chance(self.gone) {
+            let outcome = site.miss(&mut stage.dice, at, Some(route));
+            let path = site.routes[route].path(items + item, &Query::None);
+            stage.send(client, at, Call::get(path), outcome);
+            return;
+        }
+        let query = match site.routes[route].ids {
+            None if stage.dice.chance(0.5) => Query::Page(1 + stage.dice.below(60)),
+            _ => Query::None,
+        };
+        let path = site.routes[route].path(item, &query);
+        if stage.dice.chance(self.unchanged) {
+            let outcome = site.plain(&mut stage.dice, at, 304, 0.0);
+            stage.send(client, at, Call::get(path), outcome);
+        } else {
+            stage.ask(client, at, route, path.into(), Default::default());
+        }
     }
 }

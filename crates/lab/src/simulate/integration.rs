@@ -69,7 +69,10 @@ impl Family for Integration {
                 7 => fleet(stage, &client, span, rate),
                 8 => lookups(stage, &client, span, &mut pace),
                 9 => build(stage, &client, span),
-                10 => embedded(stage, &client, span, rate),
+                // Without a key to be seen these are browsers that load nothing else.
+                10 if client.credential.is_some() || !stage.site.names_credentials => {
+                    embedded(stage, &client, span, rate);
+                }
                 _ => mixed(stage, &client, span, &mut pace),
             }
             if !stage.goes_on() {
@@ -239,7 +242,7 @@ fn webhook(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) 
 /// it, each from their own address, a few times.
 fn embedded(stage: &mut Stage<'_>, client: &Client, span: Span, rate: f64) {
     let site = stage.site;
-    let paged = stage.dice.chance(0.7);
+    let paged = stage.dice.chance(0.85);
     let kind = if paged { AgentKind::Browser } else { AgentKind::App };
     let agent = stage.agents.any(&mut stage.dice, kind);
     let page: Arc<str> = match (paged, stage.dice.below(4)) {
@@ -345,6 +348,8 @@ fn fleet(stage: &mut Stage<'_>, client: &Client, span: Span, rate: f64) {
 fn mixed(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
     let site = stage.site;
     let fetches = if stage.dice.chance(0.1) { stage.dice.spread(0.02, 1.0) } else { 0.0 };
+    let renews = stage.dice.chance(0.3);
+    let mut client = client.clone();
     let routes: Vec<usize> =
         (0..stage.dice.count(2, 10)).map(|_| stage.site.api(&mut stage.dice, false)).collect();
     let mut at = span.from;
@@ -352,12 +357,17 @@ fn mixed(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
         if stage.dice.chance(fetches) {
             let outcome = site.log_in(&mut stage.dice, at, true);
             let payload = site.login_payload(&mut stage.dice);
-            stage.send(client, at, Call::post(site.login.path.as_str(), payload), outcome);
+            let call = Call::post(site.login.path.as_str(), payload);
+            // What it asks for it does not have yet.
+            stage.send(&Client { credential: None, ..client.clone() }, at, call, outcome);
             at += stage.dice.pause(0.1);
+            if renews && client.credential.is_some() {
+                stage.give_credential(&mut client);
+            }
         }
         let route = stage.dice.pick(&routes);
         let path = stage.popular(route);
-        insist(stage, client, at, route, &path);
+        insist(stage, &client, at, route, &path);
         at += pace.next(&mut stage.dice);
     }
 }

@@ -73,7 +73,7 @@ fn reader(stage: &mut Stage<'_>) {
         let status = stage.dice.pick(&[200, 304, 304]);
         let outcome = stage.site.plain(&mut stage.dice, at, status, 30_000.0);
         stage.send(&client, at, Call::get(stage.site.feed.as_str()), outcome);
-        if stage.dice.chance(listens) {
+        if status == 200 && stage.goes_on() && stage.dice.chance(listens) {
             pieces(stage, &client, at + 1.0);
         }
         if stage.dice.chance(0.2) {

@@ -4,6 +4,7 @@ use super::actor::{Client, Family, Mask, Pace, Stage};
 use super::address::Networks;
 use super::agents::AgentKind;
 use super::browse::Browser;
+use super::crawler::Crawl;
 use super::dice::Dice;
 use super::route::{Query, RouteKind};
 use super::site::{Span, Style};
@@ -88,32 +89,28 @@ impl Family for Scraper {
 /// nobody knows may be, from one machine or a row of them.
 fn crawl(stage: &mut Stage<'_>) {
     let agent = stage.agents.any(&mut stage.dice, AgentKind::Robot);
-    let mask = Mask { software: (agent.clone(), AgentKind::Robot), agent, pads: 0.0 };
+    let mask =
+        Mask { software: (agent.clone(), AgentKind::Robot), agent, pads: 0.0, forges: false };
     let bout = stage.bout(120.0, 3000.0);
     let machines = stage.dice.magnitude(1, 24);
     let own = stage.dice.spread(2.0, 30.0) / machines as f64;
-    let alike = stage.dice.chance(0.7);
-    let first = stage.recruit(1.0, &mask, false);
+    let alike = !stage.inside && stage.dice.chance(0.7);
+    let habits = Crawl::draw(&mut stage.dice);
+    let first = stage.source(1.0, &mask);
     for n in 0..machines {
         let most = stage.part(machines - n, 30);
-        let mut client = first.clone();
-        if n > 0 {
-            client = stage.recruit(1.0, &mask, false);
-            if alike {
-                client.addr = Networks::neighbour(&mut stage.dice, first.addr);
+        let client = match n {
+            0 => first.clone(),
+            _ if alike => {
+                let addr = Networks::neighbour(&mut stage.dice, first.addr);
+                stage.source_at(addr, &mask)
             }
-        }
+            _ => stage.source(1.0, &mask),
+        };
         let mut pace = Pace::draw(&mut stage.dice, own);
         let mut at = bout.from;
         while at < bout.to && stage.sent < most {
-            let route = stage.site.readable(&mut stage.dice);
-            let link = &stage.site.routes[route];
-            let query = match link.ids {
-                None if stage.dice.chance(0.7) => Query::Page(1 + stage.dice.below(60)),
-                _ => Query::None,
-            };
-            let path = link.path(stage.dice.below(link.items()), &query).into();
-            stage.ask(&client, at, route, path, Arc::default());
+            habits.page(stage, &client, at);
             at += pace.next(&mut stage.dice);
         }
     }

@@ -387,18 +387,23 @@ fn keys_in_pages_tabs_left_open_hooks_in_bunches_and_previews_are_there() {
         let mut posts: BTreeMap<u32, BTreeSet<_>> = BTreeMap::new();
         let mut refused: BTreeMap<u32, usize> = BTreeMap::new();
         let mut robots: BTreeMap<(&str, u32), usize> = BTreeMap::new();
+        let mut polite: BTreeSet<u32> = BTreeSet::new();
         for event in &traffic.events {
             let hooked = ["/hooks/", "/webhook/", "/callback/", "/ingest/", "/events/"];
             match traffic.actor(event).family {
-                "integration" if hooked.iter().any(|path| event.path.starts_with(path)) => {
+                "integration"
+                    if event.method == Method::Post
+                        && hooked.iter().any(|path| event.path.starts_with(path)) =>
+                {
                     posts.entry(event.actor).or_default().insert(event.addr);
                 }
-                "integration" if event.user_agent.starts_with("Mozilla/5.0 (") => {
+                "integration" if event.referer.ends_with(".com/") => {
                     from.entry(event.actor).or_default().insert(event.addr);
                 }
                 "worker" if event.outcome.answer() == Answer::Refused => {
                     *refused.entry(event.actor).or_default() += 1;
                 }
+                "crawler" if &*event.path == "/robots.txt" => drop(polite.insert(event.actor)),
                 "crawler" => *robots.entry((&event.path, event.actor)).or_default() += 1,
                 _ => {}
             }
@@ -407,8 +412,8 @@ fn keys_in_pages_tabs_left_open_hooks_in_bunches_and_previews_are_there() {
         hooks += posts.values().filter(|addresses| addresses.len() >= 2).count();
         tabs += refused.values().filter(|count| **count >= 5).count();
         let mut looks: BTreeMap<&str, usize> = BTreeMap::new();
-        for (path, _) in robots.keys() {
-            *looks.entry(path).or_default() += usize::from(!path.starts_with("/robots"));
+        for (path, _) in robots.keys().filter(|(_, actor)| !polite.contains(actor)) {
+            *looks.entry(path).or_default() += 1;
         }
         previews += looks.values().filter(|count| **count >= 4).count();
     }

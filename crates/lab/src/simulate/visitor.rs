@@ -80,7 +80,7 @@ fn peculiar(stage: &mut Stage<'_>, at: f64) {
     let mut browser = browser(stage);
     let mut habits = Habits::draw(&mut stage.dice);
     let dice = &mut stage.dice;
-    match dice.below(12) {
+    match dice.below(13) {
         0 => {
             // Works with the site all day.
             habits.think = dice.spread(1.5, 10.0);
@@ -135,6 +135,7 @@ fn peculiar(stage: &mut Stage<'_>, at: f64) {
             browser.visit(stage, at, views, &habits);
         }
         10 => pieces(stage, &browser.client, at),
+        11 => waits(stage, &mut browser, at),
         _ => {
             // Clicks like clockwork: a screen reader, a test person, somebody who pages a list.
             let (rest, jitter) = (dice.spread(1.0, 8.0), dice.spread(0.005, 0.2));
@@ -182,18 +183,41 @@ fn kiosk(stage: &mut Stage<'_>, browser: &mut Browser, at: f64) {
     }
 }
 
+/// Somebody who waits for something to appear, and looks again by hand until it is there, or patience ends.
+fn waits(stage: &mut Stage<'_>, browser: &mut Browser, at: f64) {
+    let site = stage.site;
+    if site.pages == 0 {
+        return kiosk(stage, browser, at);
+    }
+    let route = stage.dice.below(site.pages);
+    let item = site.routes[route].popular(&mut stage.dice);
+    let rest = stage.dice.spread(2.0, 40.0);
+    let mut now = at.max(0.0);
+    for _ in 0..stage.dice.magnitude(8, 150) {
+        now = browser.open(stage, now, route, item, &Query::None).0;
+        now += stage.dice.log_normal(rest, 0.7);
+        if now > stage.length {
+            return;
+        }
+    }
+}
+
 /// A large file taken in pieces, several at a time (RFC 9110 §14): a download manager, a player that
 /// is moved back and forth, a program that plays what a feed names, a package manager.
 pub(super) fn pieces(stage: &mut Stage<'_>, client: &Client, at: f64) {
     let site = stage.site;
     let (route, bytes) = (site.readable(&mut stage.dice), stage.dice.spread(2e4, 5e6));
-    // A site of data answers with it; another has a file beside the page.
-    let ending = stage.dice.pick(&["", "", "", ".mp3", ".mp4", ".zip", ".pdf", ".iso"]);
+    // A site of data answers with it; another may have a file beside the page.
+    let endings = if site.style == Style::Api { 1 } else { 8 };
+    let ending = stage.dice.pick(&["", "", "", ".mp3", ".mp4", ".zip", ".pdf", ".iso"][..endings]);
     let mut now = at.max(0.0);
     for _ in 0..stage.dice.magnitude(1, 6) {
         let page = stage.popular(route);
-        let name = if ending.is_empty() || !page.ends_with('/') { "" } else { "file" };
-        let path = format!("{page}{name}{ending}");
+        let name = if page.ends_with('/') { "file" } else { "" };
+        let path = match ending {
+            ending if ending.is_empty() || page.contains('?') => page.to_string(),
+            ending => format!("{page}{name}{ending}"),
+        };
         let gap = stage.dice.spread(0.002, 15.0);
         for _ in 0..stage.dice.magnitude(2, 80) {
             let outcome = site.plain(&mut stage.dice, now, 206, bytes);

@@ -34,7 +34,7 @@ pub(super) struct Application {
     referer: Arc<str>,
     /// Whether calls from another origin are announced by OPTIONS.
     announces: f64,
-    /// How many go away with it open, and come back to find that their session has expired.
+    /// How many go away with it open, and let their session expire.
     forgotten: f64,
     /// Whether the session is seen: a token, where another application has a cookie that no log shows.
     visible: bool,
@@ -191,7 +191,8 @@ impl Application {
                 }
                 let outcome = stage.site.refuse(&mut stage.dice, at);
                 let method = stage.site.routes[*route].method;
-                let call = Call { method, ..Call::get(path.clone()) };
+                let payload = if method.writes() { stage.site.written(&mut stage.dice) } else { 0 };
+                let call = Call { method, payload, ..Call::get(path.clone()) };
                 stage.send(client, at, call.from(self.referer.clone()), outcome);
             }
             at += self.period * (1.0 + self.jitter * (stage.dice.unit() - 0.5));

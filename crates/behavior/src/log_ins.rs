@@ -1,0 +1,180 @@
+//! Where passwords and codes are tried: the names that sites give to log-ins.
+
+/// So much of a target is read, decoded; a name that stands behind it is nobody's log-in.
+const READ: usize = 256;
+/// The longest word that is looked at.
+const LONGEST: usize = 16;
+
+/// Whether a request target is named as a place where passwords or codes are tried, escapes decoded.
+pub(crate) fn is_log_in(target: &str) -> bool {
+    let mut buffer = [0; READ];
+    let bytes = decode(target.as_bytes(), &mut buffer);
+    let end = memchr::memchr(b'?', bytes).unwrap_or(bytes.len());
+    named(bytes) || ends_in_one(&bytes[..end])
+}
+
+/// Copies what fits of `bytes`, with its percent escapes decoded (RFC 3986 §2.1).
+fn decode<'a>(bytes: &[u8], buffer: &'a mut [u8; READ]) -> &'a [u8] {
+    let hex = |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16));
+    let (mut at, mut len) = (0, 0);
+    while at < bytes.len() && len < READ {
+        let escaped = if bytes[at] == b'%' { hex(at + 1).zip(hex(at + 2)) } else { None };
+        #[allow(clippy::cast_possible_truncation, reason = "two hexadecimal digits")]
+        let (byte, width) = match escaped {
+            Some((high, low)) => ((high * 16 + low) as u8, 3),
+            None => (bytes[at], 1),
+        };
+        buffer[len] = byte;
+        (at, len) = (at + width, len + 1);
+    }
+    &buffer[..len]
+}
+
+/// Whether one of the words says it, or two that belong together: words end where letters and digits do, and
+/// where a capital begins the next.
+fn named(bytes: &[u8]) -> bool {
+    let mut before: &[u8] = b"";
+    let mut from = 0;
+    for at in 0..=bytes.len() {
+        let here = bytes.get(at).filter(|b| b.is_ascii_alphanumeric());
+        let capital = here.is_some_and(u8::is_ascii_uppercase)
+            && at > from
+            && bytes[at - 1].is_ascii_lowercase();
+        if here.is_some() && !capital {
+            continue;
+        }
+        let word = &bytes[from..at];
+        if is_word(word) || (is_one(before, &[b"log", b"sign"]) && is_one(word, &[b"in", b"on"])) {
+            return true;
+        }
+        // Between two segments is more than between two words.
+        before = if bytes.get(at) == Some(&b'/') { b"" } else { word };
+        from = if capital { at } else { at + 1 };
+    }
+    false
+}
+
+fn is_one(word: &[u8], names: &[&[u8]]) -> bool {
+    names.iter().any(|name| name.eq_ignore_ascii_case(word))
+}
+
+fn is_word(word: &[u8]) -> bool {
+    if !(5..=LONGEST).contains(&word.len()) {
+        return false;
+    }
+    let mut lower = [0; LONGEST];
+    let lower = &mut lower[..word.len()];
+    lower.copy_from_slice(word);
+    lower.make_ascii_lowercase();
+    // What stands before it without a mark is whose log-in it is.
+    [&b"login"[..], b"logon", b"signin", b"signon"].iter().any(|name| lower.ends_with(name))
+        || matches!(
+            &*lower,
+            b"password"
+                | b"passwd"
+                | b"passcode"
+                | b"credential"
+                | b"credentials"
+                | b"authenticate"
+                | b"authentication"
+                | b"anmelden"
+                | b"anmeldung"
+                | b"einloggen"
+                | b"inloggen"
+                | b"connexion"
+                | b"accedi"
+                | b"acceder"
+                | b"zaloguj"
+        )
+}
+
+/// Whether the last segment, without what follows a dot, is a word that says it alone.
+fn ends_in_one(path: &[u8]) -> bool {
+    let mut segments = path.rsplit(|b| *b == b'/').filter(|segment| !segment.is_empty());
+    let last = segments.next().unwrap_or_default();
+    let name = last.split(|b| *b == b'.').next().unwrap_or_default();
+    is_one(
+        name,
+        &[b"auth", b"session", b"sessions", b"token", b"tokens", b"otp", b"totp", b"mfa", b"2fa"],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn log_ins_are_known_by_their_names() {
+        for target in [
+            "/login",
+            "/wp-login.php",
+            "/wplogin",
+            "/api/v2/userLogin",
+            "/customer/account/loginPost",
+            "/users/sign_in",
+            "/Account/LogOn",
+            "/member/logon.do",
+            "/ucp.php?mode=login",
+            "/sign-in/",
+            "/LOG-IN",
+            "/oauth2/token",
+            "/session",
+            "/auth.php",
+            "/anmeldung",
+            "/password/reset",
+            "/forgot-password",
+            "/api/2fa/?x=1",
+            "/AUTHENTICATE",
+            "/%6Cog%69n",
+            "/sign%2Din",
+        ] {
+            assert!(is_log_in(target), "{target}");
+        }
+        for target in [
+            "/",
+            "",
+            "/blog-index",
+            "/blogindex",
+            "/log-ingest",
+            "/log_info",
+            "/logInfo",
+            "/loginfo",
+            "/cataloging",
+            "/designing",
+            "/assignInvoice",
+            "/authors",
+            "/auth/keys",
+            "/csrf-token",
+            "/broadcasting/channels/auth-state",
+            "/session/7/events",
+            "/plugins",
+            "/log/in",
+            "/tokenizer",
+            "/l",
+            "/é/log",
+            "/%",
+            "/%6",
+        ] {
+            assert!(!is_log_in(target), "{target}");
+        }
+        let behind = format!("/{}/login", "x".repeat(READ));
+        assert!(!is_log_in(&behind));
+    }
+
+    proptest! {
+        #[test]
+        fn anything_can_be_read(target in any::<String>()) {
+            is_log_in(&target);
+        }
+
+        #[test]
+        fn an_escape_is_the_letter_it_stands_for(target in "/[a-z/_-]{0,8}(login|sign_in|auth)?", at in 1usize..12) {
+            let mut escaped = target.clone();
+            if let Some(letter) = target.get(at..=at) {
+                escaped.replace_range(at..=at, &format!("%{:02x}", letter.as_bytes()[0]));
+            }
+            prop_assert_eq!(is_log_in(&target), is_log_in(&escaped));
+        }
+    }
+}
