@@ -1,5 +1,7 @@
 //! Where passwords and codes are tried: the names that sites give to log-ins.
 
+use crate::probes::lower;
+
 /// So much of a target is read, decoded; a name that stands behind it is nobody's log-in.
 const READ: usize = 256;
 /// The longest word that is looked at.
@@ -62,14 +64,12 @@ fn is_word(word: &[u8]) -> bool {
     if !(5..=LONGEST).contains(&word.len()) {
         return false;
     }
-    let mut lower = [0; LONGEST];
-    let lower = &mut lower[..word.len()];
-    lower.copy_from_slice(word);
-    lower.make_ascii_lowercase();
+    let mut buffer = [0; LONGEST];
+    let lower = lower(word, &mut buffer);
     // What stands before it without a mark is whose log-in it is.
     [&b"login"[..], b"logon", b"signin", b"signon"].iter().any(|name| lower.ends_with(name))
         || matches!(
-            &*lower,
+            lower,
             b"password"
                 | b"passwd"
                 | b"passcode"

@@ -26,12 +26,8 @@ const ENDINGS: [(&[u8], u8); 8] = [
 /// leftovers. Only names that are no word of a language, for a shop may sell telescopes. Where a site
 /// serves it by that name it says nothing, which the caller knows.
 pub(crate) fn is_sought(segment: &[u8]) -> bool {
-    let mut lower = [0; LONGEST + 1];
-    let length = segment.len().min(lower.len());
-    let lower = &mut lower[..length];
-    lower.copy_from_slice(&segment[..length]);
-    lower.make_ascii_lowercase();
-    let lower = &*lower;
+    let mut buffer = [0; LONGEST + 1];
+    let lower = lower(segment, &mut buffer);
     matches!(
         lower,
         b"xmlrpc.php"
@@ -69,6 +65,16 @@ pub(crate) fn is_sought(segment: &[u8]) -> bool {
             | b"composer.lock"
             | b"sftp-config.json"
     ) || BEGINNINGS.iter().any(|beginning| lower.starts_with(beginning))
+}
+
+/// As much of a segment or word as the buffer holds, in lower case.
+#[inline]
+pub(crate) fn lower<'a>(part: &[u8], buffer: &'a mut [u8]) -> &'a [u8] {
+    let length = part.len().min(buffer.len());
+    let lower = &mut buffer[..length];
+    lower.copy_from_slice(&part[..length]);
+    lower.make_ascii_lowercase();
+    lower
 }
 
 /// The technology that a file name's ending stands for, below [`TECHNOLOGIES`].

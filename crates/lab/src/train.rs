@@ -304,7 +304,7 @@ pub fn trees(set: &TrainingSet, plan: &Plan) -> Result<AnyModel, ModelError> {
 /// When the plan gives no rows of one kind.
 pub fn logistic(set: &TrainingSet, plan: &Plan) -> Result<AnyModel, ModelError> {
     const PASSES: usize = 4;
-    let (fit, held) = set.split(plan.params.held_out, 0);
+    let (fit, held) = plan.params.hold_out(set);
     let model = Logistic::train(&fit, PASSES, plan.params.seed)?;
     let margins: Vec<f32> = held.rows.iter().map(|row| model.margin(row)).collect();
     let calibration = Calibration::platt(&margins, &held.labels, &held.calm(CALM))?;

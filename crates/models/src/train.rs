@@ -66,6 +66,12 @@ impl Default for Params {
 }
 
 impl Params {
+    /// The rows to learn from and those held out, the same whatever is drawn in learning.
+    #[must_use]
+    pub fn hold_out(&self, set: &TrainingSet) -> (TrainingSet, TrainingSet) {
+        set.split(self.held_out, 0)
+    }
+
     fn check(&self) -> Result<(), ModelError> {
         let above_zero = |x: f32| x.is_finite() && x > 0.0;
         let problem = if !(1..=MAX_TREES).contains(&self.trees) {
@@ -104,7 +110,7 @@ impl Params {
 pub fn train(set: &TrainingSet, params: &Params) -> Result<Trees, ModelError> {
     params.check()?;
     set.check()?;
-    let (boosted, held) = set.split(params.held_out, 0);
+    let (boosted, held) = params.hold_out(set);
     for (part, rows) in [("boosting", &boosted), ("calibration", &held)] {
         rows.check().map_err(|e| ModelError::Training {
             problem: format!(

@@ -143,11 +143,6 @@ mod tests {
     }
 
     #[test]
-    fn the_logistic_model_is_of_these_features() {
-        assert!(LOGISTIC.is_some());
-    }
-
-    #[test]
     fn a_rule_stops_what_is_quick_and_nothing_that_is_slow() {
         let (mut quick, mut slow) = (Rules::default(), Rules::default());
         for i in 0..10_000u32 {

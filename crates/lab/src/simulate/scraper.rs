@@ -40,47 +40,48 @@ impl Family for Scraper {
         loop {
             if stage.dice.chance(0.1) {
                 crawl(stage);
-                if !stage.goes_on() || stage.dice.chance(0.3) {
-                    break;
-                }
-                continue;
-            }
-            let rate = stage.dice.spread(0.05, 20.0);
-            let mask = stage.disguise();
-            let bout = stage.bout(120.0, 3000.0);
-            let sources = 1 + stage.dice.zipf(30, 1.1);
-            let rotates = stage.dice.chance(0.35);
-            let hosted = stage.dice.unit();
-            let api = stage.dice.chance(0.3);
-            let route = stage.site.catalogue(&mut stage.dice, api);
-            let stride = stage.dice.count(2, 40);
-            let order = stage.dice.pick(&[
-                Order::Ascending,
-                Order::Ascending,
-                Order::Descending,
-                Order::Strided(stride),
-                Order::Shuffled,
-                Order::Listed,
-            ]);
-            let browses =
-                stage.site.routes[route].kind == RouteKind::Page && stage.dice.chance(0.3);
-            for n in 0..sources {
-                let most = stage.part(sources - n, 30);
-                let mut client = stage.recruit(hosted, &mask, rotates);
-                if api && stage.dice.chance(0.1) {
-                    stage.give_credential(&mut client);
-                }
-                let pace = Pace::draw(&mut stage.dice, rate / (1.0 + sources as f64 * 0.2));
-                let walk = Walk { route, order, pace, first: n * 997, span: bout, most };
-                if browses {
-                    browse(stage, client, walk);
-                } else {
-                    take(stage, &client, walk);
-                }
+            } else {
+                copy(stage);
             }
             if !stage.goes_on() || stage.dice.chance(0.3) {
                 break;
             }
+        }
+    }
+}
+
+/// The catalogue, by one source or many, each its part.
+fn copy(stage: &mut Stage<'_>) {
+    let rate = stage.dice.spread(0.05, 20.0);
+    let mask = stage.disguise();
+    let bout = stage.bout(120.0, 3000.0);
+    let sources = 1 + stage.dice.zipf(30, 1.1);
+    let rotates = stage.dice.chance(0.35);
+    let hosted = stage.dice.unit();
+    let api = stage.dice.chance(0.3);
+    let route = stage.site.catalogue(&mut stage.dice, api);
+    let stride = stage.dice.count(2, 40);
+    let order = stage.dice.pick(&[
+        Order::Ascending,
+        Order::Ascending,
+        Order::Descending,
+        Order::Strided(stride),
+        Order::Shuffled,
+        Order::Listed,
+    ]);
+    let browses = stage.site.routes[route].kind == RouteKind::Page && stage.dice.chance(0.3);
+    for n in 0..sources {
+        let most = stage.part(sources - n, 30);
+        let mut client = stage.recruit(hosted, &mask, rotates);
+        if api && stage.dice.chance(0.1) {
+            stage.give_credential(&mut client);
+        }
+        let pace = Pace::draw(&mut stage.dice, rate / (1.0 + sources as f64 * 0.2));
+        let walk = Walk { route, order, pace, first: n * 997, span: bout, most };
+        if browses {
+            browse(stage, client, walk);
+        } else {
+            take(stage, &client, walk);
         }
     }
 }
