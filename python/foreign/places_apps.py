@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .places_pages import CRAWLED, READ
 from .sites import Route, Site
 
@@ -122,6 +124,17 @@ GRAPH = Site(
           "health": 1, "scroller": 10, "integration_slow": 2},
     attacks=("graphql-nested", "graphql-aliases", "guessing-one", "stuffing-fast", "stuffing-distributed",
              "flood-single", "flood-mixed", "scrape-naive", "scrape-slow", "scan-noisy", "coupons", "fake-accounts"),
+)
+
+# What clients do when they are told to: the same site, with each operation's name in the query.
+NAMED = replace(
+    GRAPH,
+    name="named",
+    host="api.kochkreis.example",
+    routes={
+        role: route._replace(path=f"/graphql?operationName={role.title()}") if route.path == "/graphql" else route
+        for role, route in GRAPH.routes.items()
+    },
 )
 
 PHONES = Site(

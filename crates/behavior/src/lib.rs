@@ -11,6 +11,7 @@ mod marks;
 mod math;
 pub mod memory;
 pub mod network;
+mod operations;
 pub mod path;
 mod probes;
 pub mod profile;

@@ -1,6 +1,7 @@
 //! One pass over a request target: segments and ids, asset or page or API, and marks of a probe.
 
 use crate::marks::Marks;
+use crate::operations::operation;
 use crate::probes::{is_sought, technology};
 use memchr::{memchr, memmem};
 
@@ -41,6 +42,8 @@ pub struct Target {
     pub len: u8,
     /// All segments, those beyond the first included.
     pub depth: u8,
+    /// The operation that its query names, hashed with its name: `action=edit`.
+    pub operation: Option<u64>,
     /// What it asks for.
     pub kind: Kind,
     /// A hash of the path without its query.
@@ -192,9 +195,12 @@ pub fn read(target: &str) -> Target {
             out.len += 1;
         }
     }
-    if out.id.is_none() && !query.is_empty() {
-        out.id = query_number(query);
-        out.numeric_id = out.id.is_some();
+    if !query.is_empty() {
+        if out.id.is_none() {
+            out.id = query_number(query);
+            out.numeric_id = out.id.is_some();
+        }
+        out.operation = operation(&query[1..]).map(crate::hash);
     }
     let ending = memchr::memrchr(b'.', last).map_or(&b""[..], |dot| &last[dot + 1..]);
     let asset = !ending.is_empty() && ASSETS.iter().any(|a| a.eq_ignore_ascii_case(ending));
@@ -294,6 +300,11 @@ fn read_segment(part: &[u8]) -> Segment {
         || (part.len() >= 6 && digits * 3 >= part.len() * 2)
         || part.len() > 48;
     if opaque { Segment::Opaque } else { Segment::Literal(crate::hash(part)) }
+}
+
+/// Whether this would be a word of the site's own as a segment.
+pub(crate) fn is_word(part: &[u8]) -> bool {
+    matches!(read_segment(part), Segment::Literal(_))
 }
 
 /// The first number that is a whole value of the query: `?page=7`, `?id=12&x=y`.

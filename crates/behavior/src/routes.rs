@@ -7,6 +7,7 @@
 //!
 //! Look-ups take no lock: nodes are written once, under a mutex, and never removed.
 
+use crate::operations::operation;
 use crate::path::{Segment, Target};
 use crate::probes::TECHNOLOGIES;
 use crate::record::Method;
@@ -17,12 +18,17 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, O
 pub const MAX_ROUTES: usize = 2048;
 /// Most words that one place of the site may have as children.
 pub const MAX_CHILDREN: u32 = 64;
+/// Most operations of all paths together: few sites refuse a parameter that they do not know, so whoever likes
+/// could fill the table with them.
+pub const MAX_OPERATIONS: u32 = 512;
 
 const SLOTS: usize = 16_384;
 const FILL: u32 = (SLOTS / 2) as u32;
 const ROOT: u64 = 0x726f_6f74;
 const WORD: u64 = 0x2a77;
 const ID: u64 = 0x2a69;
+/// What an operation is below, that it is no segment of the path.
+const OPERATION: u64 = 0x3f6f;
 
 /// The number of a route, below [`MAX_ROUTES`]; 0 is "any other".
 pub type RouteId = u16;
@@ -67,6 +73,8 @@ pub struct RouteTable {
     technologies: [AtomicU8; TECHNOLOGIES],
     /// How many requests were answered with content, up to `SPEAKS`.
     answered: AtomicU8,
+    /// How many operations have a place of their own.
+    operations: AtomicU32,
 }
 
 /// So many answers make a technology the site's own: one may be chance, or a place that takes any name.
@@ -94,6 +102,7 @@ impl Default for RouteTable {
             nodes: (0..SLOTS).map(|_| Node::default()).collect(),
             technologies: Default::default(),
             answered: AtomicU8::new(0),
+            operations: AtomicU32::new(0),
             writer: Mutex::new(Writer { used: 0, names: vec!["(other)".into()] }),
         }
     }
@@ -106,23 +115,35 @@ impl RouteTable {
         let mut hash = ROOT;
         let (mut known, mut settled) = (true, true);
         for &segment in &target.segments[..usize::from(target.len)] {
+            let parent = hash;
             hash = match segment {
-                Segment::Number(_) | Segment::Opaque => crate::mix(hash, ID),
+                Segment::Number(_) | Segment::Opaque => crate::mix(parent, ID),
                 Segment::Literal(word) => {
-                    let child = crate::mix(hash, word);
+                    let child = crate::mix(parent, word);
                     if self.node(child).is_some() {
                         child
                     } else {
                         known = false;
-                        settled &= self.node(hash).is_some_and(Node::is_full);
-                        crate::mix(hash, WORD)
+                        settled &= self.node(parent).is_some_and(Node::is_full);
+                        crate::mix(parent, WORD)
                     }
                 }
             };
         }
+        let path = hash;
+        if let Some(operation) = target.operation {
+            let parent = crate::mix(path, OPERATION);
+            hash = crate::mix(parent, operation);
+            if self.node(hash).is_none() {
+                known = false;
+                settled &= self.node(parent).is_some_and(Node::is_full) || !self.takes_operations();
+                hash = crate::mix(parent, WORD);
+            }
+        }
         let end = self.node(crate::mix(hash, class(method)));
-        let node = if known && target.may_probe() { self.node(hash) } else { None };
-        let served = node.is_some_and(|node| node.served.load(Ordering::Relaxed));
+        // What is there is a matter of the path. That of an unknown word has no node that was served.
+        let served = target.may_probe()
+            && self.node(path).is_some_and(|node| node.served.load(Ordering::Relaxed));
         match end.map_or(0, |node| node.route.load(Ordering::Acquire)) {
             0 => Route { id: 0, known: false, settled: false, served },
             route => Route { id: route - 1, known, settled, served },
@@ -173,25 +194,47 @@ impl RouteTable {
         let mut writer = self.writer.lock();
         let mut hash = ROOT;
         let mut name = String::new();
-        let words = path.split('?').next().unwrap_or("").split('/').filter(|w| !w.is_empty());
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let words = path.split('/').filter(|word| !word.is_empty());
         for (&segment, word) in target.segments[..usize::from(target.len)].iter().zip(words) {
-            let parent = hash;
-            let (child, text) = match segment {
-                Segment::Number(_) | Segment::Opaque => (crate::mix(parent, ID), "{id}"),
+            name.push('/');
+            let child = match segment {
+                Segment::Number(_) | Segment::Opaque => {
+                    name.push_str("{id}");
+                    crate::mix(hash, ID)
+                }
                 Segment::Literal(literal) => {
-                    let child = crate::mix(parent, literal);
-                    if self.node(child).is_some() || (trusted && self.adopt(&mut writer, parent)) {
-                        (child, word)
-                    } else {
-                        (crate::mix(parent, WORD), "{word}")
-                    }
+                    let (child, own) = self.enter(&mut writer, hash, literal, trusted);
+                    name.push_str(if own { word } else { "{word}" });
+                    child
                 }
             };
             if !self.insert(&mut writer, child) {
                 return;
             }
+            hash = child;
+        }
+        if name.is_empty() {
             name.push('/');
-            name.push_str(text);
+        }
+        if let Some(number) = target.operation {
+            let parent = crate::mix(hash, OPERATION);
+            let taken = trusted && self.takes_operations();
+            let known = self.node(crate::mix(parent, number)).is_some();
+            let (child, own) = self.enter(&mut writer, parent, number, taken);
+            if own && !known {
+                self.operations.fetch_add(1, Ordering::Relaxed);
+            }
+            let pair = operation(query.as_bytes()).unwrap_or_default();
+            name.push('?');
+            name.push_str(if own {
+                std::str::from_utf8(pair).unwrap_or("{word}")
+            } else {
+                "{word}"
+            });
+            if !self.insert(&mut writer, child) {
+                return;
+            }
             hash = child;
         }
         let end = crate::mix(hash, class(method));
@@ -202,8 +245,7 @@ impl RouteTable {
         if node.route.load(Ordering::Acquire) == 0
             && let Ok(number) = u16::try_from(writer.names.len() + 1)
         {
-            let path = if name.is_empty() { "/" } else { name.as_str() };
-            writer.names.push(format!("{} {path}", class_name(method)));
+            writer.names.push(format!("{} {name}", class_name(method)));
             node.route.store(number, Ordering::Release);
         }
     }
@@ -237,6 +279,18 @@ impl RouteTable {
                 _ => slot += 1,
             }
         }
+    }
+
+    fn takes_operations(&self) -> bool {
+        self.operations.load(Ordering::Relaxed) < MAX_OPERATIONS
+    }
+
+    /// The place that a word leads to from `parent`, and whether it is the word's own: where it has none,
+    /// and is not to have one, it is that of any word.
+    fn enter(&self, writer: &mut Writer, parent: u64, word: u64, trusted: bool) -> (u64, bool) {
+        let child = crate::mix(parent, word);
+        let own = self.node(child).is_some() || (trusted && self.adopt(writer, parent));
+        (if own { child } else { crate::mix(parent, WORD) }, own)
     }
 
     /// Counts one more word below `parent`, if it may have one.
@@ -310,6 +364,56 @@ mod tests {
         assert_ne!(learn(&table, "/orders/17/items", true), a);
         let post = table.find(Method::Post, &read("/orders/17"));
         assert_eq!(post.id, 0, "another method is another route");
+    }
+
+    #[test]
+    fn an_operation_is_a_word_more() {
+        let table = RouteTable::default();
+        let edit = learn(&table, "/index.php?title=Red&action=edit", true);
+        let history = learn(&table, "/index.php?action=history&title=Blue", true);
+        let plain = learn(&table, "/index.php?title=Red", true);
+        assert_eq!(table.name(edit), "GET /index.php?action=edit");
+        assert_eq!(table.name(history), "GET /index.php?action=history");
+        assert_eq!(table.name(plain), "GET /index.php");
+        assert_eq!(learn(&table, "/index.php?action=edit&title=Green", true), edit);
+        let guess = learn(&table, "/index.php?action=shell", false);
+        assert_eq!(table.name(guess), "GET /index.php?{word}");
+        assert!(!table.find(Method::Get, &read("/index.php?action=shell")).known);
+        assert_ne!(
+            learn(&table, "/index.php/action=edit", true),
+            edit,
+            "a segment is another place"
+        );
+    }
+
+    #[test]
+    fn made_up_operations_do_not_fill_the_table() {
+        let table = RouteTable::default();
+        let word = |i: usize| -> String {
+            (0..4).map(|k| char::from(b'a' + ((i / 26usize.pow(k)) % 26) as u8)).collect()
+        };
+        let real = learn(&table, "/index.php?action=edit", true);
+        for page in 0..20 {
+            for i in 0..100 {
+                learn(&table, &format!("/{}?action={}", word(page), word(i)), true);
+            }
+        }
+        let most = MAX_OPERATIONS as usize + 20 * 2 + 3;
+        assert!(table.len() <= most, "{}", table.len());
+        assert_eq!(learn(&table, "/index.php?action=edit", true), real);
+        let late = table.find(Method::Get, &read(&format!("/{}?action=late", word(19))));
+        assert!(late.settled && !late.known, "nobody asks for the lock again");
+        assert_ne!(learn(&table, "/a/place/of/its/own", true), 0);
+    }
+
+    #[test]
+    fn whoever_names_an_operation_asks_for_what_the_site_has() {
+        let table = RouteTable::default();
+        let served = |target: &str| table.find(Method::Get, &read(target)).served;
+        table.learn(Method::Get, &read("/wp-login.php"), "/wp-login.php", true);
+        table.serve(&read("/wp-login.php"));
+        assert!(served("/wp-login.php?action=lostpassword"), "the path is the site's own");
+        assert!(!served("/wp-admin.php?action=lostpassword"));
     }
 
     #[test]
