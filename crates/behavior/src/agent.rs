@@ -4,18 +4,11 @@ use crate::marks::Marks;
 use crate::record::Request;
 use memchr::memmem;
 
-/// Robots that mean to be recognised say "bot", "crawler" or "spider", or give an address that tells more, or
-/// one that can be written to.
-const ROBOTS: [&[u8]; 7] = [b"bot", b"Bot", b"rawler", b"pider", b"://", b"@", b"lurp"];
+/// Robots that mean to be recognised give an address, "bot", "crawler" or "spider".
+const ROBOTS: [&[u8]; 6] = [b"bot", b"Bot", b"rawler", b"pider", b"+http", b"lurp"];
 /// A part of each, such as browsers seldom have.
-static ROBOT_MARKS: Marks = Marks::new(&[
-    (b"b", b"o"),
-    (b"w", b"l"),
-    (b"p", b"i"),
-    (b"r", b"p"),
-    (b":", b"/"),
-    (b"", b"@"),
-]);
+static ROBOT_MARKS: Marks =
+    Marks::new(&[(b"b", b"o"), (b"w", b"l"), (b"p", b"i"), (b"r", b"p"), (b"", b"+")]);
 
 /// What a user agent claims to be. The claim is free to forge, so it only ever matters together
 /// with behaviour: a browser that loads no assets, a library that browses.
@@ -72,8 +65,6 @@ mod tests {
             ("Mozilla/5.0 (X11; Linux x86_64; rv:1.0) Gecko Firefox/1.0", AgentKind::Browser),
             ("Mozilla/5.0 (compatible; SomeBot/2.0; +http://example.org)", AgentKind::Robot),
             ("Sogou web spider/4.0", AgentKind::Robot),
-            ("PriceCheck/1.4 (https://prices.example; ask@prices.example)", AgentKind::Robot),
-            ("survey (survey@example.org) python-requests/2.31", AgentKind::Robot),
             ("python-requests/2.31", AgentKind::Library),
             ("ShopApp/7.1 (iPhone)", AgentKind::Library),
         ] {
