@@ -9,7 +9,7 @@ const PAIRS: usize = 12;
 /// What sites call the parameter that chooses what is done, lower-case; the first of them counts that a query
 /// has. They are those of the Apollo clients and persisted GraphQL queries, of MediaWiki, phpBB, WordPress,
 /// Joomla, OpenCart, Yii and the like, and of remote calls over HTTP.
-const NAMES: [&[u8]; 24] = [
+const NAMES: [&[u8]; 22] = [
     b"operationname",
     b"operation",
     b"opname",
@@ -31,12 +31,16 @@ const NAMES: [&[u8]; 24] = [
     b"do",
     b"view",
     b"r",
-    b"go",
-    b"section",
     b"page",
 ];
 
-/// The pair of a query that names its operation, `action=edit`. A value that is no word, such as a number, is
+/// Whether it is written as names are: what somebody typed, or where a link leads, is no operation, and has no
+/// business in the name of a route.
+fn is_name(value: &[u8]) -> bool {
+    value.iter().all(|b| b.is_ascii_alphanumeric() || b"_-./:".contains(b)) && is_word(value)
+}
+
+/// The pair of a query that names its operation, `action=edit`. A value that is no name, such as a number, is
 /// none.
 pub(crate) fn operation(query: &[u8]) -> Option<&[u8]> {
     let mut best = (NAMES.len(), None);
@@ -46,7 +50,7 @@ pub(crate) fn operation(query: &[u8]) -> Option<&[u8]> {
         let rank = NAMES[..best.0].iter().position(|known| known.eq_ignore_ascii_case(name));
         if let Some(rank) = rank
             && !value.is_empty()
-            && is_word(value)
+            && is_name(value)
         {
             best = (rank, Some(pair));
         }
@@ -74,9 +78,17 @@ mod tests {
 
     #[test]
     fn values_and_other_parameters_choose_nothing() {
-        for query in
-            ["", "page=7", "q=red", "action", "action=", "op=9f86d081884c7d65", "sort=price"]
-        {
+        for query in [
+            "",
+            "page=7",
+            "q=red",
+            "action",
+            "action=",
+            "op=9f86d081884c7d65",
+            "sort=price",
+            "view=jane%40mail.example",
+            "page=red+shoes",
+        ] {
             assert_eq!(named(query), None, "{query}");
         }
         let behind = format!("{}op=Feed", "x=1&".repeat(PAIRS));
