@@ -200,7 +200,7 @@ pub fn read(target: &str) -> Target {
             out.id = query_number(query);
             out.numeric_id = out.id.is_some();
         }
-        out.operation = operation(&query[1..]).map(crate::hash);
+        out.operation = operation(&target[end + 1..]).map(|pair| crate::hash(pair.as_bytes()));
     }
     let ending = memchr::memrchr(b'.', last).map_or(&b""[..], |dot| &last[dot + 1..]);
     let asset = !ending.is_empty() && ASSETS.iter().any(|a| a.eq_ignore_ascii_case(ending));

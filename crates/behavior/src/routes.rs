@@ -119,26 +119,20 @@ impl RouteTable {
             hash = match segment {
                 Segment::Number(_) | Segment::Opaque => crate::mix(parent, ID),
                 Segment::Literal(word) => {
-                    let child = crate::mix(parent, word);
-                    if self.node(child).is_some() {
-                        child
-                    } else {
-                        known = false;
-                        settled &= self.node(parent).is_some_and(Node::is_full);
-                        crate::mix(parent, WORD)
-                    }
+                    let (child, own) = self.place(parent, word);
+                    known &= own;
+                    settled &= own || self.is_full(parent);
+                    child
                 }
             };
         }
         let path = hash;
         if let Some(operation) = target.operation {
             let parent = crate::mix(path, OPERATION);
-            hash = crate::mix(parent, operation);
-            if self.node(hash).is_none() {
-                known = false;
-                settled &= self.node(parent).is_some_and(Node::is_full) || !self.takes_operations();
-                hash = crate::mix(parent, WORD);
-            }
+            let (child, own) = self.place(parent, operation);
+            known &= own;
+            settled &= own || self.is_full(parent) || !self.takes_operations();
+            hash = child;
         }
         let end = self.node(crate::mix(hash, class(method)));
         // What is there is a matter of the path. That of an unknown word has no node that was served.
@@ -220,18 +214,13 @@ impl RouteTable {
         if let Some(number) = target.operation {
             let parent = crate::mix(hash, OPERATION);
             let taken = trusted && self.takes_operations();
-            let known = self.node(crate::mix(parent, number)).is_some();
+            let (_, known) = self.place(parent, number);
             let (child, own) = self.enter(&mut writer, parent, number, taken);
             if own && !known {
                 self.operations.fetch_add(1, Ordering::Relaxed);
             }
-            let pair = operation(query.as_bytes()).unwrap_or_default();
             name.push('?');
-            name.push_str(if own {
-                std::str::from_utf8(pair).unwrap_or("{word}")
-            } else {
-                "{word}"
-            });
+            name.push_str(if own { operation(query).unwrap_or_default() } else { "{word}" });
             if !self.insert(&mut writer, child) {
                 return;
             }
@@ -285,12 +274,25 @@ impl RouteTable {
         self.operations.load(Ordering::Relaxed) < MAX_OPERATIONS
     }
 
-    /// The place that a word leads to from `parent`, and whether it is the word's own: where it has none,
-    /// and is not to have one, it is that of any word.
-    fn enter(&self, writer: &mut Writer, parent: u64, word: u64, trusted: bool) -> (u64, bool) {
+    fn is_full(&self, parent: u64) -> bool {
+        self.node(parent).is_some_and(Node::is_full)
+    }
+
+    /// The place that a word leads to from `parent`, and whether it is the word's own: where it has none it
+    /// is that of any word.
+    fn place(&self, parent: u64, word: u64) -> (u64, bool) {
         let child = crate::mix(parent, word);
-        let own = self.node(child).is_some() || (trusted && self.adopt(writer, parent));
+        let own = self.node(child).is_some();
         (if own { child } else { crate::mix(parent, WORD) }, own)
+    }
+
+    /// The same, where a word that is `trusted` gets a place of its own if there is room.
+    fn enter(&self, writer: &mut Writer, parent: u64, word: u64, trusted: bool) -> (u64, bool) {
+        let (child, own) = self.place(parent, word);
+        if !own && trusted && self.adopt(writer, parent) {
+            return (crate::mix(parent, word), true);
+        }
+        (child, own)
     }
 
     /// Counts one more word below `parent`, if it may have one.
@@ -320,7 +322,7 @@ impl RouteTable {
     }
 }
 
-#[allow(clippy::cast_possible_truncation)]
+#[allow(clippy::cast_possible_truncation, reason = "a part of a hash is one")]
 const fn start(hash: u64) -> usize {
     hash as usize % SLOTS
 }
