@@ -2,7 +2,7 @@
 
 use crate::agent::AgentKind;
 use crate::facts::Facts;
-use crate::groups::{CohortView, GroupView, SiteView};
+use crate::groups::{CohortView, GroupView, SiteView, TurnsView};
 use crate::math::{ln_1p, log2};
 use crate::network::NetworkView;
 use crate::profile::{HORIZONS, Profile};
@@ -21,10 +21,8 @@ pub struct Surroundings {
     pub cohort: CohortView,
     /// Everybody on the same route; the mark is how deep they are in their visits.
     pub visits: CohortView,
-    /// How often a client usually asks for the route within some minutes, the mean of ln(1 + n).
-    pub turns: f32,
-    /// Everybody with the same fingerprint; the mark is the share of assets.
-    pub loads: CohortView,
+    /// How often clients usually ask for the route.
+    pub turns: TurnsView,
     /// The client's network.
     pub network: NetworkView,
 }
@@ -38,9 +36,12 @@ fn excess(seen: f32, expected: f32, outcomes: f32) -> f32 {
     (seen - expected) / (outcomes + PRIOR)
 }
 
+/// What one busy client adds to what is counted within a minute: it is no crowd.
+const ONE: f32 = 4.0;
+
 /// log2 of a rate now against a rate before, drawn to 0 while both are small.
-fn surge(now: f32, before: f32) -> f32 {
-    log2((now + 1.0) / (before + 1.0))
+fn surge(now: f32, before: f32, small: f32) -> f32 {
+    log2((now + small) / (before + small))
 }
 
 /// The features of a client whose profile has observed the request.
@@ -70,7 +71,8 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::AUTH_FAILURES] = tally.auth;
     x[i::RESPONSE] = tally.response;
     x[i::TURNS] = profile.turns;
-    x[i::LOG_INS] = ln_1p(profile.log_ins.into());
+    x[i::SEND_TURNS] = profile.send_turns;
+    x[i::SENSITIVE_SENDS] = ln_1p(profile.sensitive.into());
 
     x[i::ROUTES_DISTINCT] = profile.routes.estimate();
     x[i::PATHS_DISTINCT] = profile.paths.estimate();
@@ -92,7 +94,7 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::REFERER_CHAIN] = shares.chain;
     x[i::SITE_REFERERS] = site.referred;
     x[i::ID_SHARE] = shares.id;
-    x[i::ID_WALKING] = shares.walking;
+    x[i::ID_WALKING] = profile.walking;
     x[i::ODD_PATH_SHARE] = shares.odd_path;
     x[i::PAYLOAD] = shares.payload;
 
@@ -126,10 +128,10 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::AGENT_ERROR_EXCESS] = (around.agent.ratios.error - site.group.ratios.error)
         * (around.agent.outcomes / (around.agent.outcomes + 8.0));
     let route_usual = usual(&around.route);
-    x[i::ROUTE_SURGE] = surge(others(&around.route), route_usual);
+    x[i::ROUTE_SURGE] = surge(others(&around.route), route_usual, ONE);
     x[i::ROUTE_NEWCOMERS] = around.route.newcomers;
     x[i::ROUTE_ERROR_RATIO] = around.route.ratios.error;
-    x[i::SITE_SURGE] = surge(others(&site.group), site_usual);
+    x[i::SITE_SURGE] = surge(others(&site.group), site_usual, ONE);
     x[i::SITE_NEWCOMERS] = site.group.newcomers;
     x[i::SITE_SHARE] = minute / site.load.max(minute + 8.0);
     x[i::PACE] = (ln_1p(minute) - site.pace) * std::f32::consts::LOG2_E;
@@ -138,16 +140,17 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     let short = (HORIZONS[0] / span.minute).min(1.0);
     let own_short = ten * profile.voice();
     let rush = |group: &GroupView, usual: f32| {
-        surge((group.ten_seconds - own_short).max(0.0), usual * short)
+        surge((group.ten_seconds - own_short).max(0.0), usual * short, ONE)
     };
     x[i::SITE_RUSH] = rush(&site.group, site_usual);
     x[i::ROUTE_RUSH] = rush(&around.route, route_usual);
     let [arrivals, late, all] = site.arrivals;
-    x[i::ARRIVAL_SURGE] = surge(arrivals, span.usual(arrivals, late, all));
+    x[i::ARRIVAL_SURGE] = surge(arrivals, span.usual(arrivals, late, all), 1.0);
     let cohort = &around.cohort;
     let before = (cohort.hour - cohort.minute).max(0.0);
     let before_span = span.hour - span.minute + HORIZONS[1];
-    x[i::COHORT_SURGE] = surge((cohort.minute - own).max(0.0), before / before_span * span.minute);
+    x[i::COHORT_SURGE] =
+        surge((cohort.minute - own).max(0.0), before / before_span * span.minute, ONE);
     x[i::ROUTE_ERROR_RISE] = around.route.error_rise;
     x[i::SITE_SERVER_RATIO] = site.group.ratios.server;
     x[i::SITE_ERROR_RISE] = site.group.error_rise;
@@ -156,8 +159,6 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     let [assets, late, all] = site.fetched;
     let assets_usual = (span.usual(assets, late, all) / site_usual).min(1.0);
     x[i::ASSET_FALL] = (assets_usual * site.group.minute - assets) / (site.group.minute + 8.0);
-    let loads = &around.loads;
-    x[i::AGENT_ASSETS] = (loads.marked_minute - assets_usual * loads.minute) / (loads.minute + 4.0);
     x[i::SETTLED] = 1.0 - minute / ten_minutes.max(1e-3);
 
     for value in &mut x {

@@ -2,10 +2,10 @@
 
 use crate::address::prefix;
 use crate::agent::{AgentKind, fingerprint};
-use crate::log_ins::is_log_in;
 use crate::path::{Target, referer_page};
 use crate::record::{Method, Request};
 use crate::routes::{Route, RouteTable};
+use crate::sensitive::is_sensitive;
 use std::net::IpAddr;
 use tidegate_limiter::Timestamp;
 
@@ -22,8 +22,8 @@ pub struct Facts {
     pub route: Route,
     /// Whether only an attacker asks for it: an attack, or what this site does not have.
     pub probe: bool,
-    /// Whether it sends something to where passwords or codes are tried.
-    pub log_in: bool,
+    /// Whether it sends something to where passwords, codes, vouchers, cards or new accounts are tried.
+    pub sensitive: bool,
     /// The fingerprint of what sent it.
     pub fingerprint: u64,
     /// What its user agent claims to be.
@@ -71,9 +71,9 @@ impl Facts {
             route,
             probe: probe || target.attack,
             target,
-            log_in: request.method.writes()
+            sensitive: request.method.writes()
                 && request.method != Method::Delete
-                && is_log_in(request.path),
+                && is_sensitive(request.path),
             fingerprint: fingerprint(request),
             agent_kind: AgentKind::of(request.user_agent),
             referer: referer_page(request.referer),

@@ -6,7 +6,6 @@ pub mod extract;
 pub mod facts;
 pub mod forwarded;
 pub mod groups;
-mod log_ins;
 mod marks;
 mod math;
 pub mod memory;
@@ -18,6 +17,7 @@ pub mod profile;
 pub mod record;
 pub mod routes;
 pub mod schema;
+mod sensitive;
 mod sketch;
 
 pub use record::{Answer, Method, Outcome, Request};

@@ -58,15 +58,13 @@ impl Memory {
     #[must_use]
     pub fn surroundings(&self, facts: &Facts, client: Key, network: Key) -> Surroundings {
         let now = facts.time;
-        let (agent, loads) = self.groups.agent(facts.fingerprint, now);
         Surroundings {
             site: self.groups.site(now),
             route: self.groups.route(facts.route.id, now),
-            agent,
+            agent: self.groups.agent(facts.fingerprint, now),
             cohort: self.groups.cohort(facts.fingerprint, facts.route.id, now),
             visits: self.groups.visits(facts.route.id, now),
             turns: self.groups.turns(facts.route.id, now),
-            loads,
             network: self.networks.with(network, now, |entry| entry.observe(client, now)),
         }
     }
@@ -276,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_to_a_log_in_is_counted_for_a_while() {
+    fn what_is_sent_to_sensitive_places_is_counted_for_a_while() {
         let memory = Memory::new(64);
         let mut profile = Profile::new(Timestamp::from_secs(1_000_000));
         let mut ask = |second: u64, method: Method, path: &str| {
@@ -286,7 +284,7 @@ mod tests {
             let around = memory.surroundings(&facts, Key(1), Key(1));
             memory.observe(&mut profile, &facts, &around);
             let features = crate::extract::extract(&profile, &facts, &around);
-            features[crate::schema::index::LOG_INS].exp_m1().round()
+            features[crate::schema::index::SENSITIVE_SENDS].exp_m1().round()
         };
         assert_eq!(ask(0, Method::Get, "/login"), 0.0, "to look at the form is no try");
         assert_eq!(ask(1, Method::Post, "/orders"), 0.0);
@@ -300,6 +298,82 @@ mod tests {
             ask(3001, Method::Post, "/users/sign_in");
         }
         assert_eq!(ask(3001, Method::Get, "/"), 255.0);
+    }
+
+    #[test]
+    fn who_walks_through_items_is_told_whatever_their_pages_call() {
+        let memory = Memory::new(64);
+        for path in
+            ["/hotel/old-harbour-house-4711", "/api/hotel/4711/rates", "/img/4711.jpg", "/me"]
+        {
+            memory.learn_route(Method::Get, path, 200);
+        }
+        let walking = |paths: &mut dyn Iterator<Item = String>| {
+            let mut profile = Profile::new(Timestamp::from_secs(1_000_000));
+            let mut walking = f32::NAN;
+            for (n, path) in (0..).zip(paths) {
+                let time = Timestamp::from_secs(1_000_000 + n);
+                let path = path.as_str();
+                let request = Request { time, path, ..Request::default() };
+                let facts = memory.facts(&request, crate::path::read(path), 0);
+                let around = memory.surroundings(&facts, Key(1), Key(1));
+                memory.observe(&mut profile, &facts, &around);
+                walking = crate::extract::extract(&profile, &facts, &around)
+                    [crate::schema::index::ID_WALKING];
+            }
+            walking
+        };
+        // Each page calls for what belongs to it, and for who is signed in.
+        let visit = |id: u64| {
+            [
+                format!("/hotel/old-harbour-house-{id}"),
+                format!("/api/hotel/{id}/rates"),
+                format!("/img/{id}.jpg"),
+                "/me".to_owned(),
+            ]
+        };
+        let one_by_one = walking(&mut (4000..4020).flat_map(visit));
+        assert_eq!(one_by_one, 1.0);
+        let with_users = walking(&mut (4000..4020).flat_map(|id| {
+            [format!("/api/hotel/{id}/rates"), format!("/api/users/{}", id * 7919 % 4096)]
+        }));
+        assert!((0.4..0.6).contains(&with_users), "{with_users}");
+        let by_chance = walking(&mut (0..60).map(|n| n * 7919 % 4096).flat_map(visit));
+        assert!(by_chance < 0.1, "{by_chance}");
+        let pictures = walking(&mut (0..60).map(|n| format!("/img/{n}.jpg")));
+        assert_eq!(pictures, 0.0, "they come with the page");
+        let one_item = walking(&mut (0..60).flat_map(|_| visit(4711)));
+        assert_eq!(one_item, 0.0);
+    }
+
+    #[test]
+    fn who_sends_again_and_again_is_told_from_who_alone_sends() {
+        let memory = Memory::new(64);
+        let post = |path, user_agent, times: u64| {
+            memory.learn_route(Method::Post, path, 200);
+            let mut profile = Profile::new(Timestamp::from_secs(1_000_000));
+            let mut turns = f32::NAN;
+            for n in 0..times {
+                let time = Timestamp::from_secs(1_000_000 + n);
+                let method = Method::Post;
+                let request = Request { time, method, path, user_agent, ..Request::default() };
+                let facts = memory.facts(&request, crate::path::read(path), 0);
+                let around = memory.surroundings(&facts, Key(1), Key(1));
+                let note = memory.observe(&mut profile, &facts, &around);
+                memory.note(time, note);
+                turns = crate::extract::extract(&profile, &facts, &around)
+                    [crate::schema::index::SEND_TURNS];
+            }
+            turns
+        };
+        let people: Vec<f32> = (0..200).map(|_| post("/contact", "Mozilla/5.0", 1)).collect();
+        assert!(people.iter().all(|turns| turns.abs() < 0.6), "{people:?}");
+        let spam = post("/contact", "Mozilla/5.0", 40);
+        assert!(spam > 3.0, "{spam}");
+        let hook = post("/hooks/paid", "hooks/2", 400);
+        assert!(hook.abs() < 0.5, "nobody else sends there: {hook}");
+        let saves: Vec<f32> = (0..60).map(|_| post("/draft", "Mozilla/5.0", 50)).collect();
+        assert!(saves[40..].iter().all(|turns| turns.abs() < 0.5), "{saves:?}");
     }
 
     #[test]

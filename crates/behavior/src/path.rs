@@ -53,8 +53,9 @@ pub struct Target {
     /// The id in it: the last number of the path, else the first of the query; an opaque
     /// segment's hash in the upper half otherwise.
     pub id: Option<u64>,
-    /// Whether the id is a number, so that "the next one" means something.
-    pub numeric_id: bool,
+    /// The number that the id is, or begins or ends with (`oak-table-4711.html`), so that "the next one" means
+    /// something; else the first number of the query.
+    pub number: Option<u64>,
     /// Whether it looks like a probe on any site: traversal, dot files, leftovers, injection.
     pub odd: bool,
     /// Whether it attacks: leaves the folder, injects, has the server fetch or run something. Part of `odd`,
@@ -173,7 +174,7 @@ pub fn read(target: &str) -> Target {
     let mut out = Target { page: low(crate::hash(path)), ..Target::default() };
     out.whole = if query.is_empty() { out.page } else { low(crate::hash(bytes)) };
 
-    let mut api = false;
+    let (mut api, mut numeric) = (false, false);
     let mut last: &[u8] = b"";
     for part in path.split(|&b| b == b'/').filter(|part| !part.is_empty()) {
         last = part;
@@ -185,9 +186,9 @@ pub fn read(target: &str) -> Target {
         if usize::from(out.len) < MAX_SEGMENTS {
             let segment = read_segment(part);
             match segment {
-                Segment::Number(n) => (out.id, out.numeric_id) = (Some(n), true),
-                Segment::Opaque if !out.numeric_id => {
-                    out.id = Some(crate::hash(part) | 1 << 63);
+                Segment::Number(n) => (out.id, out.number, numeric) = (Some(n), Some(n), true),
+                Segment::Opaque if !numeric => {
+                    (out.id, out.number) = (Some(crate::hash(part) | 1 << 63), number_of(part));
                 }
                 Segment::Opaque | Segment::Literal(_) => {}
             }
@@ -196,9 +197,9 @@ pub fn read(target: &str) -> Target {
         }
     }
     if !query.is_empty() {
-        if out.id.is_none() {
-            out.id = query_number(query);
-            out.numeric_id = out.id.is_some();
+        if out.number.is_none() {
+            out.number = query_number(query);
+            out.id = out.id.or(out.number);
         }
         out.operation = operation(&target[end + 1..]).map(|pair| crate::hash(pair.as_bytes()));
     }
@@ -248,8 +249,13 @@ const fn low(hash: u64) -> u32 {
     (hash ^ (hash >> 32)) as u32
 }
 
+/// What follows the name of a program that a server runs.
+const PROGRAMS: [&[u8]; 7] = [b"php", b"cgi", b"jsp", b"aspx", b"ashx", b"asmx", b"svc"];
+
+/// Whether a word says that programs are spoken to here, as in `/api/items` or `/w/api.php`.
 fn is_api_word(part: &[u8]) -> bool {
-    match part {
+    let program = |at: &usize| PROGRAMS.contains(&&part[at + 1..]);
+    match memchr(b'.', part).filter(program).map_or(part, |at| &part[..at]) {
         b"api" | b"graphql" | b"rpc" | b"rest" | b"ajax" | b"_api" => true,
         [b'v', digits @ ..] => {
             !digits.is_empty() && digits.len() <= 3 && digits.iter().all(u8::is_ascii_digit)
@@ -302,6 +308,20 @@ fn read_segment(part: &[u8]) -> Segment {
     if opaque { Segment::Opaque } else { Segment::Literal(crate::hash(part)) }
 }
 
+/// The number at the end of a segment, but for an ending such as `.html`, or at its beginning.
+fn number_of(part: &[u8]) -> Option<u64> {
+    let part = memchr::memrchr(b'.', part).map_or(part, |dot| &part[..dot]);
+    let dash = |&b: &u8| b == b'-' || b == b'_';
+    let last = part.rsplit(dash).next().and_then(number);
+    last.or_else(|| part.split(dash).next().and_then(number))
+}
+
+/// These digits as a number; `None` when there is something else, nothing, or too much.
+fn number(digits: &[u8]) -> Option<u64> {
+    let known = (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    known.then(|| digits.iter().fold(0, |n, b| n * 10 + u64::from(b - b'0')))
+}
+
 /// Whether this would be a word of the site's own as a segment.
 pub(crate) fn is_word(part: &[u8]) -> bool {
     matches!(read_segment(part), Segment::Literal(_))
@@ -309,13 +329,10 @@ pub(crate) fn is_word(part: &[u8]) -> bool {
 
 /// The first number that is a whole value of the query: `?page=7`, `?id=12&x=y`.
 fn query_number(query: &[u8]) -> Option<u64> {
-    query[1..].split(|&b| b == b'&').take(6).find_map(|pair| {
-        let value = &pair[memchr(b'=', pair)? + 1..];
-        if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
-            return None;
-        }
-        Some(value.iter().fold(0u64, |n, b| n * 10 + u64::from(b - b'0')))
-    })
+    query[1..]
+        .split(|&b| b == b'&')
+        .take(6)
+        .find_map(|pair| number(&pair[memchr(b'=', pair)? + 1..]))
 }
 
 fn contains(haystack: &[u8], lower: &[u8]) -> bool {
@@ -348,9 +365,30 @@ mod tests {
             ("/api/orders/7", Kind::Api),
             ("/v2/orders", Kind::Api),
             ("/data.json", Kind::Api),
+            ("/w/api.php", Kind::Api),
+            ("/api.html", Kind::Page),
+            ("/static/api.js", Kind::Asset),
             ("/vote", Kind::Page),
         ] {
             assert_eq!(read(path).kind, kind, "{path}");
+        }
+    }
+
+    #[test]
+    fn items_are_counted_by_number() {
+        for (path, number) in [
+            ("/orders/17", Some(17)),
+            ("/orders/17/lines/3", Some(3)),
+            ("/news/storm-over-the-harbour-20417.html", Some(20_417)),
+            ("/news/20417-storm-over-the-harbour", Some(20_417)),
+            ("/wiki/harbour_and_harvest_20417?page=2", Some(20_417)),
+            ("/t/a1b2c3d4e5f6a7b8?page=2", Some(2)),
+            ("/list?page=2", Some(2)),
+            ("/files/550e8400-e29b-41d4-a716-44665544000f", None),
+            ("/news/storm-over-the-harbour-99999999999999999999", None),
+            ("/news", None),
+        ] {
+            assert_eq!(read(path).number, number, "{path}");
         }
     }
 

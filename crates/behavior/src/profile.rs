@@ -2,7 +2,7 @@
 
 use crate::agent::AgentKind;
 use crate::facts::Facts;
-use crate::groups::Ratios;
+use crate::groups::{Ratios, TurnsView};
 use crate::math::{decay, ln_1p};
 use crate::path::Kind;
 use crate::record::{Answer, Outcome};
@@ -21,8 +21,41 @@ const WINDOW: f32 = 64.0;
 /// This many requests of each client say what came with it. A visitor's first request may look
 /// like that of a bot; what follows it, the assets of the page and the next click, does not.
 const TESTIMONIES: u32 = 6;
-/// Largest step between two ids that counts as walking.
-const WALK: u32 = 8;
+/// Largest step between two items that counts as walking.
+const WALK: u16 = 8;
+
+/// Where a client was last among numbered items, on two routes, the latest first.
+#[derive(Clone, Copy, Debug)]
+struct Trails {
+    /// The last 16 bits of each number: of numbers by chance one in four thousand is taken for a step.
+    numbers: [u16; 2],
+    routes: [RouteId; 2],
+}
+
+impl Default for Trails {
+    fn default() -> Self {
+        // No route has this number, and few items that one.
+        Self { numbers: [u16::MAX; 2], routes: [RouteId::MAX; 2] }
+    }
+}
+
+impl Trails {
+    /// Takes in the next item. Answers how far it is from the one before on its route. What belongs to the same
+    /// item, such as what its page calls, is no step.
+    fn step(&mut self, number: u16, route: RouteId) -> Option<u16> {
+        if self.numbers.contains(&number) {
+            return None;
+        }
+        let before = self.routes.iter().position(|&at| at == route);
+        let step = before.map(|at| number.wrapping_sub(self.numbers[at]).cast_signed());
+        if before != Some(0) {
+            self.numbers.swap(0, 1);
+            self.routes.swap(0, 1);
+        }
+        (self.numbers[0], self.routes[0]) = (number, route);
+        step.map(i16::unsigned_abs)
+    }
+}
 
 /// Shares of requests with some property: running means over the last requests.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,7 +68,6 @@ pub(crate) struct Shares {
     pub chain: f32,
     pub novel: f32,
     pub id: f32,
-    pub walking: f32,
     pub odd_path: f32,
     pub surprise: f32,
     pub step: f32,
@@ -66,8 +98,8 @@ impl Habits {
     /// Set while the client has not asked for the route since the epoch began.
     const STALE: u16 = 1 << 15;
 
-    /// Counts a request; which time it is, unless it is one of many routes.
-    fn add(&mut self, route: RouteId) -> Option<Turn> {
+    /// Counts a request; which time it is, unless it is one of many routes. From the time `opens` on it counts.
+    fn add(&mut self, route: RouteId, opens: u16) -> Option<Turn> {
         let counts = &mut self.counts;
         let at = (0..2).find(|&at| self.routes[at] == route && counts[at] != 0);
         let Some(at) = at.or_else(|| (0..2).find(|&at| counts[at] == 0)) else {
@@ -78,8 +110,8 @@ impl Habits {
             return None;
         };
         self.routes[at] = route;
-        let opens = counts[at] == 1 || counts[at] & Self::STALE != 0;
         let times = (counts[at] & !Self::STALE).saturating_add(1).min(Self::STALE - 1);
+        let opens = times == opens || counts[at] & Self::STALE != 0;
         counts[at] = times;
         Some(Turn { times, opens })
     }
@@ -99,10 +131,13 @@ impl Habits {
 pub struct Turn {
     /// How often the client asked for the route lately, this time included.
     pub times: u16,
-    /// Whether it is the first time in some minutes that counts: the second, for who goes everywhere asks
-    /// once for much.
+    /// Whether it is the first time in some minutes that counts. Where something is sent it is the first;
+    /// else the second, for who goes everywhere asks once for much.
     pub opens: bool,
 }
+
+/// Of so many things that a client sent last the mean is kept.
+const SENDS: u8 = 8;
 
 /// How far a mean moves towards the latest of so many values.
 #[allow(clippy::cast_precision_loss, reason = "a window is told from what is more")]
@@ -133,6 +168,9 @@ pub struct Profile {
     pub(crate) gap_mean: f32,
     pub(crate) gap_square: f32,
     pub(crate) turns: f32,
+    pub(crate) send_turns: f32,
+    /// How many values that is the mean of, up to [`SENDS`].
+    sends_met: u8,
     pub(crate) shares: Shares,
     pub(crate) tally: Tally,
     pub(crate) paths: Distinct<4>,
@@ -142,11 +180,15 @@ pub struct Profile {
     pub(crate) agents: Distinct<1>,
     pub(crate) networks: Distinct<1>,
     habits: Habits,
+    /// Of what it sends.
+    sends: Habits,
     /// The pages visited last, latest first.
     visited: [u32; 4],
-    /// The lower half of the last id: enough to tell a step.
-    last_id: u32,
-    last_id_route: RouteId,
+    /// The share of its steps from one numbered item to another that go on by a few: a mean over the last ones.
+    pub(crate) walking: f32,
+    trails: Trails,
+    /// How many steps there were, as far as they are counted.
+    steps: u8,
     last_route: RouteId,
     entry_route: RouteId,
     pub(crate) bare_pages: u16,
@@ -154,11 +196,11 @@ pub struct Profile {
     learned: u8,
     agent_kind: AgentKind,
     credentialed: bool,
-    /// What was sent to log-ins lately; half of it is forgotten at each epoch.
-    pub(crate) log_ins: u8,
+    /// What was sent to sensitive places lately; half of it is forgotten at each epoch.
+    pub(crate) sensitive: u8,
 }
 
-const _: () = assert!(size_of::<Profile>() <= 224, "a million of these are kept");
+const _: () = assert!(size_of::<Profile>() <= 240, "a million of these are kept");
 
 impl Profile {
     /// A client that was never seen before `now`.
@@ -174,6 +216,8 @@ impl Profile {
             gap_mean: 0.0,
             gap_square: 0.0,
             turns: 0.0,
+            send_turns: 0.0,
+            sends_met: 0,
             shares: Shares::default(),
             tally: Tally::default(),
             paths: Distinct::default(),
@@ -183,16 +227,18 @@ impl Profile {
             agents: Distinct::default(),
             networks: Distinct::default(),
             habits: Habits::default(),
+            sends: Habits::default(),
             visited: [0; 4],
-            last_id: 0,
-            last_id_route: 0,
+            trails: Trails::default(),
+            walking: 0.0,
+            steps: 0,
             last_route: 0,
             entry_route: 0,
             bare_pages: 0,
             learned: 0,
             agent_kind: AgentKind::None,
             credentialed: false,
-            log_ins: 0,
+            sensitive: 0,
         }
     }
 
@@ -250,7 +296,7 @@ impl Profile {
         let Tally { outcomes, auth, missing, .. } = self.tally;
         // Programs whose key is no longer good are no log-ins, unless they send it where passwords are
         // tried: a key that opens nothing costs nothing.
-        let tried = !self.credentialed || f32::from(self.log_ins) >= ANSWERS;
+        let tried = !self.credentialed || f32::from(self.sensitive) >= ANSWERS;
         let log_ins = auth >= outcomes * MOST && self.shares.write >= MOST && tried;
         let barred = missing > auth && missing + auth >= outcomes * MOST;
         let paths = barred && self.shares.novel >= NEW;
@@ -321,8 +367,13 @@ impl Profile {
     }
 
     /// Takes in a request. `surprise` holds the bits of its route and of the step to it, `turns` how often
-    /// clients usually ask for its route, as ln(1 + n). Answers with which time this is, of what is no asset.
-    pub fn observe(&mut self, facts: &Facts, surprise: (f32, f32), turns: f32) -> Option<Turn> {
+    /// clients usually ask for its route. Answers with which time this is, of what is no asset.
+    pub fn observe(
+        &mut self,
+        facts: &Facts,
+        surprise: (f32, f32),
+        turns: TurnsView,
+    ) -> Option<Turn> {
         let now = facts.time;
         self.advance(now);
         self.requests = self.requests.saturating_add(1);
@@ -340,7 +391,7 @@ impl Profile {
         let flag = |set: bool| f32::from(u8::from(set));
         let novelty = self.paths.novelty_weight();
         let novel = self.paths.add(facts.target.whole);
-        let walks = self.walk(facts);
+        self.walk(facts);
         let chained = facts.referer.is_some_and(|page| self.visited.contains(&page));
         let shares = &mut self.shares;
         let towards = |mean: &mut f32, x: f32| *mean += (x - *mean) * pace;
@@ -352,10 +403,9 @@ impl Profile {
         towards(&mut shares.chain, flag(chained));
         towards(&mut shares.novel, if novel { novelty } else { 0.0 });
         towards(&mut shares.id, flag(facts.target.id.is_some()));
-        towards(&mut shares.walking, flag(walks));
         towards(&mut shares.odd_path, flag(facts.target.odd));
         self.probes += flag(facts.probe);
-        self.log_ins = self.log_ins.saturating_add(facts.log_in.into());
+        self.sensitive = self.sensitive.saturating_add(facts.sensitive.into());
         towards(&mut shares.surprise, surprise.0);
         towards(&mut shares.step, surprise.1);
         #[allow(clippy::cast_precision_loss, reason = "its logarithm is a feature")]
@@ -388,11 +438,37 @@ impl Profile {
         if asset {
             return None;
         }
-        let turn = self.habits.add(facts.route.id);
+        let sends = facts.method.writes();
+        let turn = if sends {
+            self.sends.add(facts.route.id, 1)
+        } else {
+            self.habits.add(facts.route.id, 2)
+        };
         let times = turn.map_or(1, |turn| turn.times);
-        let beyond = (ln_1p(times.into()) - turns) * std::f32::consts::LOG2_E;
+        let beyond = (ln_1p(times.into()) - turns.mean) * std::f32::consts::LOG2_E;
         self.turns += (beyond - self.turns) * pace;
+        if sends {
+            let beyond = beyond * self.others(times, turns.clients, now);
+            self.sends_met = (self.sends_met + 1).min(SENDS);
+            self.send_turns += (beyond - self.send_turns) / f32::from(self.sends_met);
+        }
         turn
+    }
+
+    /// How far what is usual of a route is of others, 0..1: what only one program sends is usual of nobody.
+    fn others(&self, times: u16, clients: f32, now: Timestamp) -> f32 {
+        /// So much of what is usual one client may be that goes on: it counts anew at each epoch, of which
+        /// an hour's decay leaves as many.
+        const MOST: f32 = 6.5;
+        /// So many others are as good as nobody.
+        const FEW: f32 = 3.0;
+        let epoch = |seconds: u64| seconds / SKETCH_EPOCH;
+        #[allow(clippy::cast_precision_loss, reason = "six epochs are as good as more")]
+        let epochs =
+            epoch(now.as_secs()).saturating_sub(epoch(u64::from(self.first_seconds))) as f32;
+        let own = if times > 1 { epochs + 1.0 } else { epochs };
+        let others = (clients - own.min(MOST)).max(0.0);
+        others / (others + FEW)
     }
 
     /// Learns an outcome. `expected` is what the route gives everybody.
@@ -458,7 +534,9 @@ impl Profile {
             if epoch - before > 1 {
                 self.forget(!phase);
                 self.habits = Habits::default();
-                self.log_ins = 0;
+                self.sends = Habits::default();
+                (self.send_turns, self.sends_met) = (0.0, 0);
+                self.sensitive = 0;
             }
         }
         self.last = now;
@@ -472,24 +550,25 @@ impl Profile {
         self.agents.halve(phase);
         self.networks.halve(phase);
         self.habits.halve();
-        self.log_ins /= 2;
+        self.sends.halve();
+        self.sensitive /= 2;
     }
 
-    /// Whether the request's id follows the one before on the same route; remembers the id.
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "a part of a hash is one; of an id see `last_id`"
-    )]
-    fn walk(&mut self, facts: &Facts) -> bool {
-        let Some(id) = facts.target.id else { return false };
+    /// Takes in which item was asked for.
+    #[allow(clippy::cast_possible_truncation, reason = "a part of each is enough")]
+    fn walk(&mut self, facts: &Facts) {
+        let target = &facts.target;
+        let Some(id) = target.id else { return };
         self.ids.add(crate::mix(id, 3) as u32);
-        let low = id as u32;
-        let step = low.wrapping_sub(self.last_id).cast_signed().unsigned_abs();
-        let walks = facts.target.numeric_id
-            && self.last_id_route == facts.route.id
-            && (1..=WALK).contains(&step);
-        (self.last_id, self.last_id_route) = (low, facts.route.id);
-        walks
+        if target.kind == Kind::Asset {
+            return;
+        }
+        let step = target.number.and_then(|n| self.trails.step(n as u16, facts.route.id));
+        if let Some(step) = step {
+            self.steps = self.steps.saturating_add(1);
+            let walks = f32::from(u8::from((1..=WALK).contains(&step)));
+            self.walking += (walks - self.walking) * pace(self.steps.into());
+        }
     }
 }
 
@@ -502,29 +581,29 @@ mod tests {
         let mut habits = Habits::default();
         let times = |turn: Option<Turn>| turn.map(|turn| (turn.times, turn.opens));
         for n in 1..=40 {
-            assert_eq!(times(habits.add(7)), Some((n, n == 2)));
-            assert_eq!(times(habits.add(9)), Some((n, n == 2)));
+            assert_eq!(times(habits.add(7, 2)), Some((n, n == 2)));
+            assert_eq!(times(habits.add(9, 1)), Some((n, n == 1)));
         }
         // Others wear them off, one by one.
-        assert_eq!(times(habits.add(1)), None);
-        assert_eq!(times(habits.add(7)), Some((40, false)));
+        assert_eq!(times(habits.add(1, 2)), None);
+        assert_eq!(times(habits.add(7, 2)), Some((40, false)));
         habits.halve();
-        assert_eq!(times(habits.add(7)), Some((21, true)));
-        assert_eq!(times(habits.add(7)), Some((22, false)));
+        assert_eq!(times(habits.add(7, 2)), Some((21, true)));
+        assert_eq!(times(habits.add(7, 2)), Some((22, false)));
         // Of 9 there are 19 left, not asked for since.
         for n in 0..19 {
-            assert_eq!(times(habits.add(100 + n)), None);
+            assert_eq!(times(habits.add(100 + n, 2)), None);
         }
-        assert_eq!(times(habits.add(200)), Some((1, false)), "the place of 9 is free");
+        assert_eq!(times(habits.add(200, 2)), Some((1, false)), "the place of 9 is free");
     }
 
     #[test]
     fn habits_saturate_and_pass() {
         let mut habits = Habits::default();
-        let most = (0..70_000).filter_map(|_| habits.add(3)).last().unwrap().times;
+        let most = (0..70_000).filter_map(|_| habits.add(3, 2)).last().unwrap().times;
         assert_eq!(most, Habits::STALE - 1);
         (0..16).for_each(|_| habits.halve());
-        assert_eq!(habits.add(3), Some(Turn { times: 1, opens: false }));
+        assert_eq!(habits.add(3, 2), Some(Turn { times: 1, opens: false }));
     }
 
     #[test]
@@ -536,7 +615,7 @@ mod tests {
                 habits.halve();
             }
             #[allow(clippy::cast_possible_truncation, reason = "below six")]
-            let turn = habits.add((dice >> 8) as u16 % 6);
+            let turn = habits.add((dice >> 8) as u16 % 6, 2);
             assert!(turn.is_none_or(|turn| turn.times >= 1 && turn.times < Habits::STALE));
         }
     }

@@ -4,7 +4,7 @@
 //! what is unknown has the neutral value that its row states, so a model never meets a NaN.
 
 /// The version of this table; it changes whenever a row is added, removed or redefined.
-pub const SCHEMA_VERSION: u32 = 7;
+pub const SCHEMA_VERSION: u32 = 8;
 
 /// One row of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -67,13 +67,13 @@ schema! {
     26 REFERER_SHARE "referer_share" "share of requests with a referer, 0..1" "how often it sends a referer";
     27 REFERER_CHAIN "referer_chain" "share of requests whose referer is a page this client visited, 0..1" "how often it follows links";
     28 ID_SHARE "id_share" "share of requests whose path carries an id, 0..1" "how often it asks for items by id";
-    29 ID_WALKING "id_walking" "share of ids that follow the last one on the same route by 1 to 8, 0..1" "how much it walks through ids in sequence";
+    29 ID_WALKING "id_walking" "share of its steps from one numbered item to another on the same route, but for assets, that go on by 1 to 8, 0..1; 0 before the first" "how much it walks through ids in sequence";
     30 IDS_DISTINCT "ids_distinct" "distinct ids lately (linear counting, saturates near 250)" "how many different ids were asked for";
     31 ODD_PATH_SHARE "odd_path_share" "share of paths with traversal, dot files, leftovers, injection, or software and technology in them that the site does not have, 0..1" "how often paths look like probes";
     32 USERS_DISTINCT "users_distinct" "distinct users behind this client (saturates near 60)" "users behind one client";
     33 AGENTS_DISTINCT "agents_distinct" "distinct user agents behind this client (saturates near 60)" "browsers behind one client";
     34 NETWORKS_DISTINCT "networks_distinct" "distinct networks (/24, /48) that the same credential came from lately (saturates near 60)" "networks that one credential is used from";
-    35 AGENT_ASSETS "agent_assets" "share of assets among the requests of the fingerprint over a minute less the site's, −1..1" "assets that clients of the same fingerprint load, beside everybody";
+    35 SEND_TURNS "send_turns" "mean over the last eight things it sent (POST, PUT, PATCH, DELETE) of log2 of how often the client sent to that route lately, against what is usual of who sends there, as far as others do" "how often it sends to the same, beside others";
     36 PAYLOAD "payload" "mean of ln(1 + payload bytes)" "size of what is sent";
     37 RESPONSE "response" "mean of ln(1 + response bytes)" "size of what is fetched";
     38 TURNS "turns" "mean over requests but assets of log2 of how often the client asked for their route lately, against what is usual of who asks for it" "how often it asks for the same, beside others";
@@ -85,7 +85,7 @@ schema! {
     44 NETWORK_RATE "network_rate" "requests over the last minute from the same network, as requests a minute" "traffic of the same network";
     45 NETWORK_ERROR_EXCESS "network_error_excess" "share of 4xx of the network above the routes' own, −1..1" "errors of the same network";
     46 AGENT_SURGE "agent_surge" "log2 of the fingerprint's share of the site's clients but this one over a minute against what was usual before" "surge of clients of the same fingerprint";
-    47 LOG_INS "log_ins" "ln(1 + n) of what was sent lately to where passwords or codes are tried, by the name that the site gives it (half is forgotten every ten minutes and all after ten of silence, saturates at 255)" "how often it sent something to a log-in";
+    47 SENSITIVE_SENDS "sensitive_sends" "ln(1 + n) of what was sent lately to where passwords, codes, vouchers, cards or new accounts are tried, by the name that the site gives it (half is forgotten every ten minutes and all after ten of silence, saturates at 255)" "how often it logged in, signed up, paid or redeemed";
     48 AGENT_ERROR_EXCESS "agent_error_excess" "share of 4xx of the fingerprint above the routes' own, −1..1" "errors of the same fingerprint";
     49 ROUTE_SURGE "route_surge" "log2 of the route's clients but this one over a minute against what was usual before" "surge of clients on the route";
     50 ROUTE_NEWCOMERS "route_newcomers" "share of the route's clients that are new, 0..1" "new clients on the route";
@@ -120,7 +120,7 @@ const COMMOTION: [usize; 11] = [
 ];
 
 /// What others do, as far as it is a change in either direction: zero where nothing happens.
-const DRIFT: [usize; 2] = [index::ROUTE_DEPTH, index::AGENT_ASSETS];
+const DRIFT: [usize; 1] = [index::ROUTE_DEPTH];
 
 /// The same client at the same moment, if nothing unusual went on around it.
 #[must_use]

@@ -173,6 +173,7 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_behavior::groups::TurnsView;
     use tidegate_behavior::memory::Memory;
     use tidegate_behavior::{Request, path};
     use tidegate_limiter::Timestamp;
@@ -201,7 +202,11 @@ mod tests {
         for n in 0..MOST {
             let guest = guests.welcome(&facts(&format!("browser {n}"), 1000), Doubt::default());
             guest.standing.good = if n < 10 { OWN_GOOD } else { 0 };
-            guest.profile.observe(&facts(&format!("browser {n}"), 1000), (0.0, 0.0), 0.0);
+            guest.profile.observe(
+                &facts(&format!("browser {n}"), 1000),
+                (0.0, 0.0),
+                TurnsView::default(),
+            );
         }
         for n in 0..500 {
             guests.welcome(&facts(&format!("made up {n}"), 1000 + n), Doubt::default());

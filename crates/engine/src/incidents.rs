@@ -62,7 +62,7 @@ impl Kind {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Self::LogIns => "passwords or keys are tried",
+            Self::LogIns => "passwords, keys, codes or cards are tried",
             Self::Probing => "a search for things that do not exist",
             Self::Ids => "a walk through ids",
             Self::Flood => "far more requests than others send",
@@ -80,7 +80,10 @@ impl Kind {
     /// What most of what speaks for abuse is about.
     fn of(contributions: &Features) -> Self {
         const GROUPS: [(Kind, &[usize]); 6] = [
-            (Kind::LogIns, &[i::AUTH_EXCESS, i::AUTH_FAILURES, i::USERS_DISTINCT, i::LOG_INS]),
+            (
+                Kind::LogIns,
+                &[i::AUTH_EXCESS, i::AUTH_FAILURES, i::USERS_DISTINCT, i::SENSITIVE_SENDS],
+            ),
             (
                 Kind::Probing,
                 &[
@@ -129,7 +132,6 @@ impl Kind {
                 &[
                     i::BARE_PAGES,
                     i::ASSET_SHARE,
-                    i::AGENT_ASSETS,
                     i::ASSET_FALL,
                     i::REFERER_SHARE,
                     i::REFERER_CHAIN,

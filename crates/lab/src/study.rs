@@ -46,7 +46,7 @@ pub const GROUPS: &[(&str, &[usize])] = &[
             i::PAYLOAD,
             i::RESPONSE,
             i::ODD_PATH_SHARE,
-            i::LOG_INS,
+            i::SENSITIVE_SENDS,
         ],
     ),
     ("ids", &[i::ID_SHARE, i::ID_WALKING, i::IDS_DISTINCT]),
@@ -72,6 +72,7 @@ pub const GROUPS: &[(&str, &[usize])] = &[
             i::ROUTE_ERROR_RISE,
             i::ROUTE_DEPTH,
             i::TURNS,
+            i::SEND_TURNS,
         ],
     ),
     (

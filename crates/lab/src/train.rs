@@ -37,7 +37,7 @@ impl Default for Plan {
             // 1e-5 and next to nothing the middle one found most of what it was not trained on.
             min_leaf_share: 1e-5,
             held_out: 0.2,
-            // Of two draws the one that did less harm on traffic of another author.
+            // Of four draws one that did little harm on traffic of another author, told everything or no user agents.
             seed: 1,
             ..Params::default()
         };
@@ -48,8 +48,8 @@ impl Default for Plan {
 /// How clients with the same fingerprint behave. Trees that split on it learn which software simulated sites
 /// have, and little of other sites: without it as much of an attack is found on these and more elsewhere, at
 /// less harm. It stays a feature, for people and for models of one's own.
-pub(crate) const LOOK_ALIKES: [usize; 4] =
-    [index::AGENT_SURGE, index::AGENT_ERROR_EXCESS, index::AGENT_ASSETS, index::COHORT_SURGE];
+pub(crate) const LOOK_ALIKES: [usize; 3] =
+    [index::AGENT_SURGE, index::AGENT_ERROR_EXCESS, index::COHORT_SURGE];
 
 /// Training draws its sites from here on; evaluation stays below, so the two never meet.
 pub const FIRST_TRAINING_SEED: u64 = 1_000_000;
@@ -76,15 +76,20 @@ const CALM: f64 = 20.0;
 /// while it lasts, and nothing harmless looks more like an attack.
 const CROWD_WORTH: f64 = 3.0;
 
-/// How many times over those count who take away what is there item by item, in order or not: every site
-/// meets some, and most of what else asks so often are programs that may.
+/// How many times over those count who try ids one by one: every site meets some, and most of what else asks so
+/// often are programs that may.
 const TAKER_WORTH: f64 = 3.0;
+
+/// How many times over those count who copy what is there: some are quick and from one machine, some slow and many,
+/// and neither is to be learned at the cost of the other.
+const COPIER_WORTH: f64 = 5.0;
 
 /// How many times over a family counts.
 fn worth(family: &str) -> f64 {
     match family {
         "crowd" => CROWD_WORTH,
-        "scraper" | "enumeration" => TAKER_WORTH,
+        "scraper" => COPIER_WORTH,
+        "enumeration" => TAKER_WORTH,
         _ => 1.0,
     }
 }

@@ -86,21 +86,6 @@ impl Cohort {
         }
     }
 
-    /// Forgets everything: another takes its place.
-    pub(super) fn clear(&self) {
-        for count in [
-            &self.minute,
-            &self.hour,
-            &self.marked_minute,
-            &self.marked_hour,
-            &self.judged,
-            &self.suspected,
-            &self.doubted,
-        ] {
-            count.set(0.0);
-        }
-    }
-
     pub(super) fn view(&self, now: u64) -> CohortView {
         let age = self.age(now);
         let (minute, hour) = (decay(age, MINUTE), decay(age, HOUR));
@@ -176,6 +161,15 @@ pub(super) struct Turns {
     clients: AtomicF32,
 }
 
+/// How often clients ask for a route within some minutes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TurnsView {
+    /// The mean of ln(1 + n).
+    pub mean: f32,
+    /// Of how many clients it is, decayed over an hour; one that goes on counts anew every ten minutes.
+    pub clients: f32,
+}
+
 /// ln(1 + n) of the clients of a route that nobody knows yet: they ask twice.
 const TURNS_USUAL: f32 = 1.1;
 /// How many clients that counts for.
@@ -200,11 +194,11 @@ impl Turns {
         }
     }
 
-    /// The mean of ln(1 + n).
-    pub(super) fn mean(&self, now: u64) -> f32 {
+    pub(super) fn view(&self, now: u64) -> TurnsView {
         let kept = self.kept(now);
-        (self.sum.get() * kept + TURNS_USUAL * TURNS_PRIOR)
-            / (self.clients.get() * kept + TURNS_PRIOR)
+        let clients = self.clients.get() * kept;
+        let sum = self.sum.get() * kept;
+        TurnsView { mean: (sum + TURNS_USUAL * TURNS_PRIOR) / (clients + TURNS_PRIOR), clients }
     }
 
     /// How much is left of what was known at the last addition.

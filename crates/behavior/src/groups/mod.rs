@@ -8,7 +8,7 @@
 mod cohort;
 mod group;
 
-pub use cohort::{CohortView, Spans, USUAL_DOUBT};
+pub use cohort::{CohortView, Spans, TurnsView, USUAL_DOUBT};
 pub use group::{GroupView, Ratios};
 
 use crate::math::{decay, log2};
@@ -129,8 +129,6 @@ pub struct Groups {
     visits: Box<[Cohort]>,
     /// By route.
     turns: Box<[Turns]>,
-    /// Beside `agents`; the mark is the share of assets.
-    loads: Box<[Cohort]>,
     /// The weight of the site's requests for assets.
     fetched: Counts,
     /// The weight of the site's requests times what the model thinks of them.
@@ -163,7 +161,6 @@ impl Default for Groups {
             cohorts: (0..COHORTS).map(|_| Cohort::default()).collect(),
             visits: (0..MAX_ROUTES).map(|_| Cohort::default()).collect(),
             turns: (0..MAX_ROUTES).map(|_| Turns::default()).collect(),
-            loads: (0..MAX_AGENTS).map(|_| Cohort::default()).collect(),
             fetched: Counts::default(),
             doubted: Counts::default(),
             assets: AtomicF32::default(),
@@ -278,13 +275,11 @@ impl Groups {
         self.routes[usize::from(route) % MAX_ROUTES].view(now.as_nanos())
     }
 
-    /// Everybody with a fingerprint now, and what they load: its mark is 1 for an asset. Nothing is
-    /// known of one that has no slot.
+    /// Everybody with a fingerprint now. Nothing is known of one that has no slot.
     #[must_use]
-    pub fn agent(&self, fingerprint: u64, now: Timestamp) -> (GroupView, CohortView) {
-        let now = now.as_nanos();
+    pub fn agent(&self, fingerprint: u64, now: Timestamp) -> GroupView {
         self.agent_slot(fingerprint)
-            .map(|slot| (self.agents[slot].view(now), self.loads[slot].view(now)))
+            .map(|slot| self.agents[slot].view(now.as_nanos()))
             .unwrap_or_default()
     }
 
@@ -323,8 +318,8 @@ impl Groups {
 
     /// How often a client asks for a route within some minutes, the mean of ln(1 + n) over clients.
     #[must_use]
-    pub fn turns(&self, route: RouteId, now: Timestamp) -> f32 {
-        self.turns[usize::from(route) % MAX_ROUTES].mean(now.as_nanos())
+    pub fn turns(&self, route: RouteId, now: Timestamp) -> TurnsView {
+        self.turns[usize::from(route) % MAX_ROUTES].view(now.as_nanos())
     }
 
     /// What was thought of those who came to the site like this client, 0..1: by the same first
@@ -381,7 +376,6 @@ impl Groups {
         ] {
             count.set(0.0);
         }
-        self.loads[rarest].clear();
         rarest
     }
 
@@ -404,7 +398,6 @@ impl Groups {
         prefetch_index(&self.routes, usize::from(route) % MAX_ROUTES);
         if let Some(slot) = self.agent_slot(agent) {
             prefetch_index(&self.agents, slot);
-            prefetch_index(&self.loads, slot);
         }
     }
 
@@ -448,7 +441,6 @@ impl Groups {
                     self.turns[place].add(now, turn);
                 }
                 let slot = self.agent_slot_for(agent, now);
-                self.loads[slot].add(now, weight, mark);
                 if let Some((entry, score)) = judged {
                     self.cohorts[cohort_slot(agent, entry)].judge(now, score);
                     self.visits[usize::from(entry) % MAX_ROUTES].judge(now, score);

@@ -321,6 +321,24 @@ impl Stage<'_> {
         }
     }
 
+    /// What is sent for somebody else: one of the forms, or a payment.
+    pub fn some_form(&mut self) -> Option<usize> {
+        let forms = self.site.forms.len();
+        self.dice.chance(0.5).then(|| self.dice.below(forms))
+    }
+
+    /// Sends what somebody else wanted sent: a form, else a payment.
+    pub fn serve(&mut self, client: &Client, at: f64, referer: &Arc<str>, form: Option<usize>) {
+        let site = self.site;
+        let good = !self.dice.chance(0.08);
+        let dice = &mut self.dice;
+        let (path, payload, outcome) = match form.map(|at| (at, &site.forms[at])) {
+            Some((n, form)) => (&form.path, form.payload(dice), site.submit(dice, at, n, good)),
+            None => (&site.shop.payment, site.shop.payload(dice), site.pay(dice, at, good)),
+        };
+        self.send(client, at, Call::post(path.as_str(), payload).from(referer.clone()), outcome);
+    }
+
     /// Asks for a route as the site serves it to `client`.
     pub fn ask(
         &mut self,

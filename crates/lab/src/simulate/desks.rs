@@ -103,14 +103,26 @@ impl Shop {
             let root = customs.api_root();
             let basket =
                 dice.pick(&["cart/items", "basket", "holds", "reservations", "order-lines"]);
-            let payment =
-                dice.pick(&["payments", "checkout", "orders/pay", "charges", "donations"]);
+            let payment = dice.pick(&[
+                "payments",
+                "checkout",
+                "orders/pay",
+                "charges",
+                "donations",
+                "orders",
+            ]);
             (format!("{root}/{basket}"), format!("{root}/{payment}"))
         } else {
             let basket =
                 dice.pick(&["/cart/add", "/basket", "/warenkorb", "/reserve", "/checkout/cart"]);
-            let payment =
-                dice.pick(&["/checkout", "/checkout/payment", "/pay", "/kasse", "/donate"]);
+            let payment = dice.pick(&[
+                "/checkout",
+                "/checkout/payment",
+                "/pay",
+                "/kasse",
+                "/donate",
+                "/cart/finish",
+            ]);
             (basket.to_owned(), payment.to_owned())
         };
         Self {

@@ -45,9 +45,11 @@ impl Family for Integration {
             }
             client.known = true;
             client.retries = Retries::draw(&mut stage.dice, 5);
-            // Nor can who copies a catalogue in haste, or is quick where others say who they are.
+            // Nor can who copies a catalogue in haste, or is quick where others say who they are, or where there
+            // is nothing but pages.
             let named = client.credential.is_some() || client.user.is_some();
-            let quickest = if named || !stage.site.names_credentials { 50.0 } else { 3.0 };
+            let untold = !stage.site.names_credentials && stage.site.style != Style::Pages;
+            let quickest = if named || untold { 50.0 } else { 3.0 };
             let rate = stage.dice.spread(0.5, quickest);
             let from = if stage.dice.chance(0.6) {
                 0.0
@@ -58,7 +60,14 @@ impl Family for Integration {
             let share = whole as f64 * stage.dice.spread(0.05, 0.5);
             let span = Span { from, to: (from + (share / rate).max(20.0)).min(stage.length) };
             let mut pace = Pace::draw(&mut stage.dice, rate);
-            match stage.dice.below(12) {
+            if !named && stage.dice.chance(0.3) {
+                polite(stage, span.from);
+                if !stage.goes_on() {
+                    break;
+                }
+                continue;
+            }
+            match stage.dice.below(13) {
                 1 | 2 | 8 if !named && rate > 1.0 => mixed(stage, &client, span, &mut pace),
                 0 => poll(stage, &client, span, &mut pace),
                 1 | 2 => sync(stage, &client, span, &mut pace),
@@ -69,6 +78,7 @@ impl Family for Integration {
                 7 => fleet(stage, &client, span, rate),
                 8 => lookups(stage, &client, span, &mut pace),
                 9 => build(stage, &client, span),
+                11 if named => till(stage, &client, span, rate),
                 // Without a key to be seen these are browsers that load nothing else.
                 10 if client.credential.is_some() || !stage.site.names_credentials => {
                     embedded(stage, &client, span, rate);
@@ -126,6 +136,47 @@ fn sync(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
             }
         }
         item = (item + 1) % items;
+        at += pace.next(&mut stage.dice);
+    }
+}
+
+/// A script of nobody the site knows, that takes what everybody may have as slowly as the rules ask, and mostly
+/// says who it is.
+fn polite(stage: &mut Stage<'_>, from: f64) {
+    let site = stage.site;
+    let kind = if stage.dice.chance(0.6) { AgentKind::Robot } else { AgentKind::Tool };
+    let place = if stage.dice.chance(0.6) { Place::Hosting } else { Place::Home };
+    let client = stage.client(place, kind);
+    let api = stage.dice.chance(0.8);
+    let route = site.catalogue(&mut stage.dice, api);
+    let items = site.routes[route].items();
+    let stride = if stage.dice.chance(0.5) { 1 } else { stage.dice.count(2, 30) };
+    let order = stage.dice.below(3);
+    let gap = stage.dice.spread(0.6, 6.0);
+    let jitter = stage.dice.spread(0.01, 0.6);
+    let (mut item, mut at) = (stage.dice.below(items), from);
+    let most = stage.dice.magnitude(60, 4000);
+    for _ in 0..most {
+        if at > stage.length {
+            return;
+        }
+        let path = match order {
+            0 => stage.popular(route),
+            _ => site.routes[route].path(item, &Query::None).into(),
+        };
+        insist(stage, &client, at, route, &path);
+        item = (item + stride) % items;
+        at += gap * (1.0 + jitter * stage.dice.unit());
+    }
+}
+
+/// Takes payments, or signs people up, for those who stand elsewhere: a till, a market place, a sales department.
+fn till(stage: &mut Stage<'_>, client: &Client, span: Span, rate: f64) {
+    let mut pace = Pace::draw(&mut stage.dice, (rate * 0.1).min(3.0));
+    let form = stage.some_form();
+    let mut at = span.from;
+    while at < span.to {
+        stage.serve(client, at, &Arc::default(), form);
         at += pace.next(&mut stage.dice);
     }
 }

@@ -50,34 +50,81 @@ impl Family for Scraper {
     }
 }
 
+/// How a catalogue is taken.
+struct Way {
+    rate: f64,
+    mask: Mask,
+    sources: usize,
+    rotates: bool,
+    api: bool,
+    order: Order,
+    browses: bool,
+}
+
+impl Way {
+    fn draw(stage: &mut Stage<'_>) -> Self {
+        let stride = stage.dice.count(2, 40);
+        // What everybody writes first: a loop over all ids, from one machine.
+        if stage.dice.chance(0.35) {
+            let software = stage.agents.any(&mut stage.dice, AgentKind::Tool);
+            let agent = if stage.dice.chance(0.1) { Arc::default() } else { software.clone() };
+            return Self {
+                rate: stage.dice.spread(1.5, 20.0),
+                mask: Mask {
+                    agent,
+                    software: (software, AgentKind::Tool),
+                    pads: 0.0,
+                    forges: false,
+                },
+                sources: 1 + stage.dice.zipf(3, 1.5),
+                rotates: false,
+                api: stage.dice.chance(0.3),
+                order: stage.dice.pick(&[
+                    Order::Ascending,
+                    Order::Ascending,
+                    Order::Ascending,
+                    Order::Descending,
+                    Order::Strided(stride),
+                    Order::Listed,
+                ]),
+                browses: false,
+            };
+        }
+        Self {
+            rate: stage.dice.spread(0.05, 20.0),
+            mask: stage.disguise(),
+            sources: 1 + stage.dice.zipf(30, 1.1),
+            rotates: stage.dice.chance(0.35),
+            api: stage.dice.chance(0.3),
+            order: stage.dice.pick(&[
+                Order::Ascending,
+                Order::Ascending,
+                Order::Descending,
+                Order::Strided(stride),
+                Order::Shuffled,
+                Order::Listed,
+            ]),
+            browses: stage.dice.chance(0.3),
+        }
+    }
+}
+
 /// The catalogue, by one source or many, each its part.
 fn copy(stage: &mut Stage<'_>) {
-    let rate = stage.dice.spread(0.05, 20.0);
-    let mask = stage.disguise();
+    let way = Way::draw(stage);
     let bout = stage.bout(120.0, 3000.0);
-    let sources = 1 + stage.dice.zipf(30, 1.1);
-    let rotates = stage.dice.chance(0.35);
     let hosted = stage.dice.unit();
-    let api = stage.dice.chance(0.3);
-    let route = stage.site.catalogue(&mut stage.dice, api);
-    let stride = stage.dice.count(2, 40);
-    let order = stage.dice.pick(&[
-        Order::Ascending,
-        Order::Ascending,
-        Order::Descending,
-        Order::Strided(stride),
-        Order::Shuffled,
-        Order::Listed,
-    ]);
-    let browses = stage.site.routes[route].kind == RouteKind::Page && stage.dice.chance(0.3);
+    let route = stage.site.catalogue(&mut stage.dice, way.api);
+    let browses = way.browses && stage.site.routes[route].kind == RouteKind::Page;
+    let sources = way.sources;
     for n in 0..sources {
         let most = stage.part(sources - n, 30);
-        let mut client = stage.recruit(hosted, &mask, rotates);
-        if api && stage.dice.chance(0.1) {
+        let mut client = stage.recruit(hosted, &way.mask, way.rotates);
+        if way.api && stage.dice.chance(0.1) {
             stage.give_credential(&mut client);
         }
-        let pace = Pace::draw(&mut stage.dice, rate / (1.0 + sources as f64 * 0.2));
-        let walk = Walk { route, order, pace, first: n * 997, span: bout, most };
+        let pace = Pace::draw(&mut stage.dice, way.rate / (1.0 + sources as f64 * 0.2));
+        let walk = Walk { route, order: way.order, pace, first: n * 997, span: bout, most };
         if browses {
             browse(stage, client, walk);
         } else {

@@ -127,7 +127,7 @@ fn every_family_plays_where_it_should_and_no_other() {
 #[test]
 fn one_site_in_five_has_plain_clients_and_some_have_nobody_else() {
     let (mut some, mut alone) = (0, 0);
-    for seed in 0..80 {
+    for seed in 0..200 {
         let traffic = generate(Scenario::Quiet, seed, 1);
         let seen = seen(&traffic);
         some += usize::from(seen.contains("plain"));
@@ -380,7 +380,7 @@ fn some_crawlers_come_from_where_their_operators_say_and_none_who_only_claims_to
 #[test]
 fn keys_in_pages_tabs_left_open_hooks_in_bunches_and_previews_are_there() {
     let (mut keys, mut tabs, mut hooks, mut previews) = (0, 0, 0, 0);
-    for seed in 0..40 {
+    for seed in 0..200 {
         let traffic = generate(Scenario::Quiet, seed, 3);
         // By actor: its addresses, those it posts events from, and how often it is refused.
         let mut from: BTreeMap<u32, BTreeSet<_>> = BTreeMap::new();

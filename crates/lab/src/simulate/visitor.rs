@@ -156,6 +156,8 @@ fn peculiar(stage: &mut Stage<'_>, at: f64) {
 
 /// A screen on a wall that refreshes itself.
 fn kiosk(stage: &mut Stage<'_>, browser: &mut Browser, at: f64) {
+    // Whoever hung it there has signed in.
+    browser.client.known = true;
     let period = 60.0 / stage.dice.between(6.0, 30.0);
     let jitter = stage.dice.spread(0.001, 0.1);
     let site = stage.site;

@@ -28,6 +28,8 @@ pub(super) struct Application {
     saves: Option<(usize, f64)>,
     /// What is searched with each letter.
     looks_up: Option<usize>,
+    /// How often a step is to take a payment, or to fill in a form, for somebody at a counter or on the telephone.
+    serves: f64,
     gap: f64,
     think: f64,
     /// How a call says where it comes from.
@@ -66,6 +68,7 @@ impl Application {
             jitter: dice.spread(0.001, 0.2),
             saves,
             looks_up: dice.chance(0.4).then(|| site.readable(dice)),
+            serves: if dice.chance(0.3) { dice.spread(0.02, 0.4) } else { 0.0 },
             gap: dice.spread(0.005, 0.4),
             think: dice.spread(1.5, 40.0),
             referer: match dice.below(5) {
@@ -123,7 +126,13 @@ impl Application {
                 browser.client.addr = stage.dice.pick(&self.relay);
             }
             let thing = stage.dice.pick(&things);
+            let serves = stage.dice.chance(self.serves);
             now = match stage.dice.below(6) {
+                _ if serves => {
+                    let form = stage.some_form();
+                    stage.serve(&browser.client, now, &self.referer, form);
+                    now
+                }
                 0 | 1 if self.saves.is_some() => self.write(stage, &browser.client, now, thing),
                 2 if self.looks_up.is_some() => self.look_up(stage, &browser.client, now),
                 3 if site.pages > 0 => {

@@ -1,14 +1,16 @@
-//! Where passwords and codes are tried: the names that sites give to log-ins.
+//! Where passwords, codes, vouchers, cards and new accounts are tried: the names that sites give to such places
+//! (OWASP API Security Top 10, API6:2023, "Unrestricted Access to Sensitive Business Flows").
 
 use crate::probes::lower;
 
-/// So much of a target is read, decoded; a name that stands behind it is nobody's log-in.
+/// So much of a target is read, decoded; a name that stands behind it names nothing.
 const READ: usize = 256;
 /// The longest word that is looked at.
 const LONGEST: usize = 16;
 
-/// Whether a request target is named as a place where passwords or codes are tried, escapes decoded.
-pub(crate) fn is_log_in(target: &str) -> bool {
+/// Whether a request target is named as a place where passwords, codes, vouchers, cards or new accounts are tried,
+/// escapes decoded.
+pub(crate) fn is_sensitive(target: &str) -> bool {
     let mut buffer = [0; READ];
     let bytes = decode(target.as_bytes(), &mut buffer);
     let end = memchr::memchr(b'?', bytes).unwrap_or(bytes.len());
@@ -46,7 +48,9 @@ fn named(bytes: &[u8]) -> bool {
             continue;
         }
         let word = &bytes[from..at];
-        if is_word(word) || (is_one(before, &[b"log", b"sign"]) && is_one(word, &[b"in", b"on"])) {
+        if is_word(word)
+            || PAIRS.iter().any(|[first, second]| is_one(before, first) && is_one(word, second))
+        {
             return true;
         }
         // Between two segments is more than between two words.
@@ -55,6 +59,14 @@ fn named(bytes: &[u8]) -> bool {
     }
     false
 }
+
+/// Words that say it together.
+const PAIRS: [[&[&[u8]]; 2]; 4] = [
+    [&[b"log", b"sign"], &[b"in", b"on", b"up"]],
+    [&[b"create", b"new", b"open"], &[b"account", b"user"]],
+    [&[b"gift", b"credit"], &[b"card", b"cards"]],
+    [&[b"promo", b"discount"], &[b"code", b"codes"]],
+];
 
 fn is_one(word: &[u8], names: &[&[u8]]) -> bool {
     names.iter().any(|name| name.eq_ignore_ascii_case(word))
@@ -66,8 +78,10 @@ fn is_word(word: &[u8]) -> bool {
     }
     let mut buffer = [0; LONGEST];
     let lower = lower(word, &mut buffer);
-    // What stands before it without a mark is whose log-in it is.
-    [&b"login"[..], b"logon", b"signin", b"signon"].iter().any(|name| lower.ends_with(name))
+    // What stands before it without a mark is whose it is.
+    [&b"login"[..], b"logon", b"signin", b"signon", b"signup"]
+        .iter()
+        .any(|name| lower.ends_with(name))
         || matches!(
             lower,
             b"password"
@@ -77,6 +91,28 @@ fn is_word(word: &[u8]) -> bool {
                 | b"credentials"
                 | b"authenticate"
                 | b"authentication"
+                | b"register"
+                | b"registration"
+                | b"payment"
+                | b"payments"
+                | b"donate"
+                | b"donation"
+                | b"donations"
+                | b"redeem"
+                | b"coupon"
+                | b"coupons"
+                | b"voucher"
+                | b"vouchers"
+                | b"giftcard"
+                | b"giftcards"
+                | b"registrieren"
+                | b"registrierung"
+                | b"gutschein"
+                | b"bezahlen"
+                | b"zahlung"
+                | b"inscription"
+                | b"paiement"
+                | b"registro"
                 | b"anmelden"
                 | b"anmeldung"
                 | b"einloggen"
@@ -95,7 +131,24 @@ fn ends_in_one(path: &[u8]) -> bool {
     let name = last.split(|b| *b == b'.').next().unwrap_or_default();
     is_one(
         name,
-        &[b"auth", b"session", b"sessions", b"token", b"tokens", b"otp", b"totp", b"mfa", b"2fa"],
+        &[
+            b"auth",
+            b"session",
+            b"sessions",
+            b"token",
+            b"tokens",
+            b"otp",
+            b"totp",
+            b"mfa",
+            b"2fa",
+            b"verify",
+            b"join",
+            b"pay",
+            b"checkout",
+            b"charge",
+            b"charges",
+            b"kasse",
+        ],
     )
 }
 
@@ -105,7 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn log_ins_are_known_by_their_names() {
+    fn what_is_sensitive_is_known_by_its_name() {
         for target in [
             "/login",
             "/wp-login.php",
@@ -128,8 +181,19 @@ mod tests {
             "/AUTHENTICATE",
             "/%6Cog%69n",
             "/sign%2Din",
+            "/signup",
+            "/users/sign_up",
+            "/register.php",
+            "/index.php?title=Special:CreateAccount",
+            "/graphql?operationName=SignUp",
+            "/checkout/payment",
+            "/checkout",
+            "/orders/7/pay",
+            "/vouchers/redeem",
+            "/gift-cards/balance",
+            "/cart/applyPromoCode",
         ] {
-            assert!(is_log_in(target), "{target}");
+            assert!(is_sensitive(target), "{target}");
         }
         for target in [
             "/",
@@ -152,20 +216,27 @@ mod tests {
             "/log/in",
             "/tokenizer",
             "/l",
+            "/checkout/address",
+            "/registry",
+            "/payload",
+            "/joint",
+            "/promotions",
+            "/users/7",
+            "/account/new",
             "/é/log",
             "/%",
             "/%6",
         ] {
-            assert!(!is_log_in(target), "{target}");
+            assert!(!is_sensitive(target), "{target}");
         }
         let behind = format!("/{}/login", "x".repeat(READ));
-        assert!(!is_log_in(&behind));
+        assert!(!is_sensitive(&behind));
     }
 
     proptest! {
         #[test]
         fn anything_can_be_read(target in any::<String>()) {
-            is_log_in(&target);
+            is_sensitive(&target);
         }
 
         #[test]
@@ -174,7 +245,7 @@ mod tests {
             if let Some(letter) = target.get(at..=at) {
                 escaped.replace_range(at..=at, &format!("%{:02x}", letter.as_bytes()[0]));
             }
-            prop_assert_eq!(is_log_in(&target), is_log_in(&escaped));
+            prop_assert_eq!(is_sensitive(&target), is_sensitive(&escaped));
         }
     }
 }
