@@ -5,7 +5,7 @@ use crate::agent::{AgentKind, fingerprint};
 use crate::path::{Target, referer_page};
 use crate::record::{Method, Request};
 use crate::routes::{Route, RouteTable};
-use crate::sensitive::is_sensitive;
+use crate::sensitive::{is_deal, is_log_in};
 use std::net::IpAddr;
 use tidegate_limiter::Timestamp;
 
@@ -24,6 +24,8 @@ pub struct Facts {
     pub probe: bool,
     /// Whether it sends something to where passwords, codes, vouchers, cards or new accounts are tried.
     pub sensitive: bool,
+    /// Whether that is where passwords or codes are tried.
+    pub log_in: bool,
     /// The fingerprint of what sent it.
     pub fingerprint: u64,
     /// What its user agent claims to be.
@@ -65,15 +67,16 @@ impl Facts {
         // What the site has by that name, or is made with, is no probe.
         let probe = routes.is_probe(&target, &route);
         target.odd |= probe;
+        let sends = request.method.writes() && request.method != Method::Delete;
+        let log_in = sends && is_log_in(request.path);
         Self {
             time: request.time,
             method: request.method,
             route,
             probe: probe || target.attack,
             target,
-            sensitive: request.method.writes()
-                && request.method != Method::Delete
-                && is_sensitive(request.path),
+            sensitive: log_in || sends && is_deal(request.path),
+            log_in,
             fingerprint: fingerprint(request),
             agent_kind: AgentKind::of(request.user_agent),
             referer: referer_page(request.referer),

@@ -50,8 +50,8 @@ pub struct Target {
     pub page: u32,
     /// A hash of path and query.
     pub whole: u32,
-    /// The id in it: the last number of the path, else the first of the query; an opaque
-    /// segment's hash in the upper half otherwise.
+    /// The id in it: the last number of the path, else an opaque segment's hash in the upper half, else the first
+    /// number of the query.
     pub id: Option<u64>,
     /// The number that the id is, or begins or ends with (`oak-table-4711.html`), so that "the next one" means
     /// something; else the first number of the query.

@@ -266,13 +266,13 @@ impl Profile {
         self.requests
     }
 
-    /// What the client does that speaks for itself, if anything.
+    /// What the client does that speaks for itself, if anything, now that it has sent this.
     #[must_use]
-    pub fn evident(&self) -> Option<Evident> {
+    pub fn evident(&self, facts: &Facts) -> Option<Evident> {
         if self.is_probing() {
             Some(Evident::Probing)
         } else {
-            self.in_vain().then_some(Evident::InVain)
+            self.in_vain(facts.log_in).then_some(Evident::InVain)
         }
     }
 
@@ -289,14 +289,14 @@ impl Profile {
     /// new paths of which most are not there and the others closed, twenty lately and as good as
     /// nothing else. It is held against no standard, for who is alone on a site, or on its log-in,
     /// sets the standard.
-    fn in_vain(&self) -> bool {
+    fn in_vain(&self, log_in: bool) -> bool {
         const ANSWERS: f32 = 20.0;
         const MOST: f32 = 0.95;
         const NEW: f32 = 0.8;
         let Tally { outcomes, auth, missing, .. } = self.tally;
-        // Programs whose key is no longer good are no log-ins, unless they send it where passwords are
-        // tried: a key that opens nothing costs nothing.
-        let tried = !self.credentialed || f32::from(self.sensitive) >= ANSWERS;
+        // Programs whose key is no longer good are no log-ins, even such as take payments, unless they send it
+        // where passwords are tried: a key that opens nothing costs nothing.
+        let tried = !self.credentialed || (log_in && f32::from(self.sensitive) >= ANSWERS);
         let log_ins = auth >= outcomes * MOST && self.shares.write >= MOST && tried;
         let barred = missing > auth && missing + auth >= outcomes * MOST;
         let paths = barred && self.shares.novel >= NEW;

@@ -8,13 +8,139 @@ const READ: usize = 256;
 /// The longest word that is looked at.
 const LONGEST: usize = 16;
 
-/// Whether a request target is named as a place where passwords, codes, vouchers, cards or new accounts are tried,
-/// escapes decoded.
-pub(crate) fn is_sensitive(target: &str) -> bool {
-    let mut buffer = [0; READ];
-    let bytes = decode(target.as_bytes(), &mut buffer);
-    let end = memchr::memchr(b'?', bytes).unwrap_or(bytes.len());
-    named(bytes) || ends_in_one(&bytes[..end])
+/// Whether a request target is named as a place where passwords or codes are tried, escapes decoded.
+pub(crate) fn is_log_in(target: &str) -> bool {
+    LOG_INS.fit(target)
+}
+
+/// Whether it is named as one where accounts are made, or payments, codes and vouchers tried.
+pub(crate) fn is_deal(target: &str) -> bool {
+    DEALS.fit(target)
+}
+
+/// What such places are called.
+struct Names {
+    /// Words with these endings: what stands before without a mark is whose it is.
+    endings: &'static [&'static [u8]],
+    words: &'static [&'static [u8]],
+    /// One of the first words and then one of the second.
+    pairs: &'static [[&'static [&'static [u8]]; 2]],
+    /// Last segments, without what follows a dot.
+    last: &'static [&'static [u8]],
+}
+
+const LOG_INS: Names = Names {
+    endings: &[b"login", b"logon", b"signin", b"signon"],
+    words: &[
+        b"password",
+        b"passwd",
+        b"passcode",
+        b"credential",
+        b"credentials",
+        b"authenticate",
+        b"authentication",
+        b"anmelden",
+        b"anmeldung",
+        b"einloggen",
+        b"inloggen",
+        b"connexion",
+        b"accedi",
+        b"acceder",
+        b"zaloguj",
+    ],
+    pairs: &[[&[b"log", b"sign"], &[b"in", b"on"]]],
+    last: &[b"auth", b"session", b"sessions", b"token", b"tokens", b"otp", b"totp", b"mfa", b"2fa"],
+};
+
+const DEALS: Names = Names {
+    endings: &[b"signup"],
+    words: &[
+        b"register",
+        b"registration",
+        b"payment",
+        b"payments",
+        b"donate",
+        b"donation",
+        b"donations",
+        b"redeem",
+        b"coupon",
+        b"coupons",
+        b"voucher",
+        b"vouchers",
+        b"giftcard",
+        b"giftcards",
+        b"registrieren",
+        b"registrierung",
+        b"gutschein",
+        b"bezahlen",
+        b"zahlung",
+        b"inscription",
+        b"paiement",
+        b"registro",
+    ],
+    pairs: &[
+        [&[b"sign"], &[b"up"]],
+        [&[b"create", b"new", b"open"], &[b"account", b"user"]],
+        [&[b"gift", b"credit"], &[b"card", b"cards"]],
+        [&[b"promo", b"discount"], &[b"code", b"codes"]],
+    ],
+    last: &[b"verify", b"join", b"pay", b"checkout", b"charge", b"charges", b"kasse"],
+};
+
+impl Names {
+    /// Whether one of them names the target, escapes decoded.
+    fn fit(&self, target: &str) -> bool {
+        let mut buffer = [0; READ];
+        let bytes = decode(target.as_bytes(), &mut buffer);
+        let end = memchr::memchr(b'?', bytes).unwrap_or(bytes.len());
+        self.named(bytes) || self.ends_in_one(&bytes[..end])
+    }
+
+    /// Whether one of the words says it, or two that belong together: words end where letters and digits do, and
+    /// where a capital begins the next.
+    fn named(&self, bytes: &[u8]) -> bool {
+        let mut before: &[u8] = b"";
+        let mut from = 0;
+        for at in 0..=bytes.len() {
+            let here = bytes.get(at).filter(|b| b.is_ascii_alphanumeric());
+            let capital = here.is_some_and(u8::is_ascii_uppercase)
+                && at > from
+                && bytes[at - 1].is_ascii_lowercase();
+            if here.is_some() && !capital {
+                continue;
+            }
+            let word = &bytes[from..at];
+            let pair =
+                |[first, second]: &[&[&[u8]]; 2]| is_one(before, first) && is_one(word, second);
+            if self.is_word(word) || self.pairs.iter().any(pair) {
+                return true;
+            }
+            // Between two segments is more than between two words.
+            before = if bytes.get(at) == Some(&b'/') { b"" } else { word };
+            from = if capital { at } else { at + 1 };
+        }
+        false
+    }
+
+    fn is_word(&self, word: &[u8]) -> bool {
+        if !(5..=LONGEST).contains(&word.len()) {
+            return false;
+        }
+        let mut buffer = [0; LONGEST];
+        let lower = lower(word, &mut buffer);
+        self.endings.iter().any(|name| lower.ends_with(name)) || self.words.contains(&lower)
+    }
+
+    /// Whether the last segment, without what follows a dot, is a word that says it alone.
+    fn ends_in_one(&self, path: &[u8]) -> bool {
+        let mut segments = path.rsplit(|b| *b == b'/').filter(|segment| !segment.is_empty());
+        let last = segments.next().unwrap_or_default();
+        is_one(last.split(|b| *b == b'.').next().unwrap_or_default(), self.last)
+    }
+}
+
+fn is_one(word: &[u8], names: &[&[u8]]) -> bool {
+    names.iter().any(|name| name.eq_ignore_ascii_case(word))
 }
 
 /// Copies what fits of `bytes`, with its percent escapes decoded (RFC 3986 §2.1).
@@ -34,124 +160,6 @@ fn decode<'a>(bytes: &[u8], buffer: &'a mut [u8; READ]) -> &'a [u8] {
     &buffer[..len]
 }
 
-/// Whether one of the words says it, or two that belong together: words end where letters and digits do, and
-/// where a capital begins the next.
-fn named(bytes: &[u8]) -> bool {
-    let mut before: &[u8] = b"";
-    let mut from = 0;
-    for at in 0..=bytes.len() {
-        let here = bytes.get(at).filter(|b| b.is_ascii_alphanumeric());
-        let capital = here.is_some_and(u8::is_ascii_uppercase)
-            && at > from
-            && bytes[at - 1].is_ascii_lowercase();
-        if here.is_some() && !capital {
-            continue;
-        }
-        let word = &bytes[from..at];
-        if is_word(word)
-            || PAIRS.iter().any(|[first, second]| is_one(before, first) && is_one(word, second))
-        {
-            return true;
-        }
-        // Between two segments is more than between two words.
-        before = if bytes.get(at) == Some(&b'/') { b"" } else { word };
-        from = if capital { at } else { at + 1 };
-    }
-    false
-}
-
-/// Words that say it together.
-const PAIRS: [[&[&[u8]]; 2]; 4] = [
-    [&[b"log", b"sign"], &[b"in", b"on", b"up"]],
-    [&[b"create", b"new", b"open"], &[b"account", b"user"]],
-    [&[b"gift", b"credit"], &[b"card", b"cards"]],
-    [&[b"promo", b"discount"], &[b"code", b"codes"]],
-];
-
-fn is_one(word: &[u8], names: &[&[u8]]) -> bool {
-    names.iter().any(|name| name.eq_ignore_ascii_case(word))
-}
-
-fn is_word(word: &[u8]) -> bool {
-    if !(5..=LONGEST).contains(&word.len()) {
-        return false;
-    }
-    let mut buffer = [0; LONGEST];
-    let lower = lower(word, &mut buffer);
-    // What stands before it without a mark is whose it is.
-    [&b"login"[..], b"logon", b"signin", b"signon", b"signup"]
-        .iter()
-        .any(|name| lower.ends_with(name))
-        || matches!(
-            lower,
-            b"password"
-                | b"passwd"
-                | b"passcode"
-                | b"credential"
-                | b"credentials"
-                | b"authenticate"
-                | b"authentication"
-                | b"register"
-                | b"registration"
-                | b"payment"
-                | b"payments"
-                | b"donate"
-                | b"donation"
-                | b"donations"
-                | b"redeem"
-                | b"coupon"
-                | b"coupons"
-                | b"voucher"
-                | b"vouchers"
-                | b"giftcard"
-                | b"giftcards"
-                | b"registrieren"
-                | b"registrierung"
-                | b"gutschein"
-                | b"bezahlen"
-                | b"zahlung"
-                | b"inscription"
-                | b"paiement"
-                | b"registro"
-                | b"anmelden"
-                | b"anmeldung"
-                | b"einloggen"
-                | b"inloggen"
-                | b"connexion"
-                | b"accedi"
-                | b"acceder"
-                | b"zaloguj"
-        )
-}
-
-/// Whether the last segment, without what follows a dot, is a word that says it alone.
-fn ends_in_one(path: &[u8]) -> bool {
-    let mut segments = path.rsplit(|b| *b == b'/').filter(|segment| !segment.is_empty());
-    let last = segments.next().unwrap_or_default();
-    let name = last.split(|b| *b == b'.').next().unwrap_or_default();
-    is_one(
-        name,
-        &[
-            b"auth",
-            b"session",
-            b"sessions",
-            b"token",
-            b"tokens",
-            b"otp",
-            b"totp",
-            b"mfa",
-            b"2fa",
-            b"verify",
-            b"join",
-            b"pay",
-            b"checkout",
-            b"charge",
-            b"charges",
-            b"kasse",
-        ],
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +167,7 @@ mod tests {
 
     #[test]
     fn what_is_sensitive_is_known_by_its_name() {
+        let is_sensitive = |target| is_log_in(target) || is_deal(target);
         for target in [
             "/login",
             "/wp-login.php",
@@ -194,6 +203,9 @@ mod tests {
             "/cart/applyPromoCode",
         ] {
             assert!(is_sensitive(target), "{target}");
+        }
+        for target in ["/signup", "/api/v1/payments", "/orders/7/pay", "/register.php"] {
+            assert!(is_deal(target) && !is_log_in(target), "{target}");
         }
         for target in [
             "/",
@@ -236,7 +248,8 @@ mod tests {
     proptest! {
         #[test]
         fn anything_can_be_read(target in any::<String>()) {
-            is_sensitive(&target);
+            is_log_in(&target);
+            is_deal(&target);
         }
 
         #[test]
@@ -245,7 +258,7 @@ mod tests {
             if let Some(letter) = target.get(at..=at) {
                 escaped.replace_range(at..=at, &format!("%{:02x}", letter.as_bytes()[0]));
             }
-            prop_assert_eq!(is_sensitive(&target), is_sensitive(&escaped));
+            prop_assert_eq!(is_log_in(&target), is_log_in(&escaped));
         }
     }
 }

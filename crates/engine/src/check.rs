@@ -57,7 +57,7 @@ impl Engine {
             let record = self.record_of(&client.profile, &client.standing, &snapshot, now);
             let score = advised.or_else(|| judge(&snapshot, &features, record));
             self.counters.advised(advised.is_some());
-            let evident = client.profile.evident().filter(|_| self.parts.has(Part::Evident));
+            let evident = client.profile.evident(&facts).filter(|_| self.parts.has(Part::Evident));
             let score = score.map(|score| at_least(evident, score));
             let note = note.judged(&client.profile, score);
             // What the others on the route are thought to be changes the odds, whatever scored it.

@@ -50,7 +50,6 @@ pub(crate) struct Client {
 /// Stands for no address: a multicast one, which nobody can send from (`::` may be in a log).
 const NOWHERE: [u8; 16] = [0xff; 16];
 
-// With the store's header five cache lines.
 const _: () = assert!(size_of::<Client>() <= 320, "a million of these are kept");
 
 impl Client {

@@ -27,7 +27,7 @@ const EXPLAINED: usize = 200;
 /// What an attack is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Passwords or keys are tried.
+    /// Passwords, keys, codes, cards or new accounts are tried, or the same is sent again and again.
     LogIns,
     /// Things that do not exist are asked for.
     Probing,
@@ -62,7 +62,7 @@ impl Kind {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Self::LogIns => "passwords, keys, codes or cards are tried",
+            Self::LogIns => "passwords, keys, cards or accounts are tried",
             Self::Probing => "a search for things that do not exist",
             Self::Ids => "a walk through ids",
             Self::Flood => "far more requests than others send",
@@ -82,7 +82,13 @@ impl Kind {
         const GROUPS: [(Kind, &[usize]); 6] = [
             (
                 Kind::LogIns,
-                &[i::AUTH_EXCESS, i::AUTH_FAILURES, i::USERS_DISTINCT, i::SENSITIVE_SENDS],
+                &[
+                    i::AUTH_EXCESS,
+                    i::AUTH_FAILURES,
+                    i::USERS_DISTINCT,
+                    i::SENSITIVE_SENDS,
+                    i::SEND_TURNS,
+                ],
             ),
             (
                 Kind::Probing,

@@ -76,13 +76,15 @@ fn a_key_that_opens_nothing_opens_no_log_in() {
     let keyed = || Site { key: Some("made-up"), ..Site::new() };
     let denied = keyed().denied(QUICK, Method::Post, 401, |_| "/login".into());
     assert!(denied > 240, "{denied}");
-    // A program whose key has expired is no guesser.
-    let mut site = keyed();
-    let tried = (0..300).filter(|_| {
-        site.ask(QUICK, Method::Post, "/api/orders", 401);
-        site.vain
-    });
-    assert_eq!(tried.count(), 0);
+    // A program whose key has expired is no guesser, nor is a till.
+    for path in ["/api/orders", "/api/v1/payments"] {
+        let mut site = keyed();
+        let tried = (0..300).filter(|_| {
+            site.ask(QUICK, Method::Post, path, 401);
+            site.vain
+        });
+        assert_eq!(tried.count(), 0, "{path}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::profile::Turn;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What is known of a group so small that it has no ratios: who shares a fingerprint on one route,
-/// who is on a route, who shares a fingerprint. Beside their number it keeps the mean of a mark
+/// who is on a route. Beside their number it keeps the mean of a mark
 /// that its user chooses, and what their first requests were thought of.
 #[derive(Default)]
 #[repr(align(32))]
@@ -152,7 +152,7 @@ pub(super) fn mean_doubt(doubted: f32, weight: f32) -> f32 {
 pub const USUAL_DOUBT: f32 = 0.02;
 
 /// How often clients ask for a route: over an hour, the sum of ln(1 + n) over those that asked n times
-/// within some minutes, n > 1, and how many they were.
+/// within some minutes, n > 1 but for what is sent, and how many they were.
 #[derive(Default)]
 pub(super) struct Turns {
     /// In units of [`MOMENT`], wrapping.

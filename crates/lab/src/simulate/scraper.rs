@@ -64,7 +64,7 @@ struct Way {
 impl Way {
     fn draw(stage: &mut Stage<'_>) -> Self {
         let stride = stage.dice.count(2, 40);
-        // What everybody writes first: a loop over all ids, from one machine.
+        // What everybody writes first: a loop over all ids, from one machine or a few.
         if stage.dice.chance(0.35) {
             let software = stage.agents.any(&mut stage.dice, AgentKind::Tool);
             let agent = if stage.dice.chance(0.1) { Arc::default() } else { software.clone() };
