@@ -5,7 +5,7 @@ use crate::agent::{AgentKind, fingerprint};
 use crate::path::{Target, referer_page};
 use crate::record::{Method, Request};
 use crate::routes::{Route, RouteTable};
-use crate::sensitive::{is_deal, is_log_in};
+use crate::sensitive::{Place, place};
 use std::net::IpAddr;
 use tidegate_limiter::Timestamp;
 
@@ -22,10 +22,8 @@ pub struct Facts {
     pub route: Route,
     /// Whether only an attacker asks for it: an attack, or what this site does not have.
     pub probe: bool,
-    /// Whether it sends something to where passwords, codes, vouchers, cards or new accounts are tried.
-    pub sensitive: bool,
-    /// Whether that is where passwords or codes are tried.
-    pub log_in: bool,
+    /// Where it sends something to, if passwords, codes, vouchers, cards or new accounts are tried there.
+    pub sensitive: Option<Place>,
     /// The fingerprint of what sent it.
     pub fingerprint: u64,
     /// What its user agent claims to be.
@@ -68,15 +66,13 @@ impl Facts {
         let probe = routes.is_probe(&target, &route);
         target.odd |= probe;
         let sends = request.method.writes() && request.method != Method::Delete;
-        let log_in = sends && is_log_in(request.path);
         Self {
             time: request.time,
             method: request.method,
             route,
             probe: probe || target.attack,
             target,
-            sensitive: log_in || sends && is_deal(request.path),
-            log_in,
+            sensitive: sends.then(|| place(request.path)).flatten(),
             fingerprint: fingerprint(request),
             agent_kind: AgentKind::of(request.user_agent),
             referer: referer_page(request.referer),

@@ -17,7 +17,7 @@ pub mod profile;
 pub mod record;
 pub mod routes;
 pub mod schema;
-mod sensitive;
+pub mod sensitive;
 mod sketch;
 
 pub use record::{Answer, Method, Outcome, Request};

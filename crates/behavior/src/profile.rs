@@ -7,6 +7,7 @@ use crate::math::{decay, ln_1p};
 use crate::path::Kind;
 use crate::record::{Answer, Outcome};
 use crate::routes::RouteId;
+use crate::sensitive::Place;
 use crate::sketch::Distinct;
 use tidegate_limiter::Timestamp;
 
@@ -272,7 +273,7 @@ impl Profile {
         if self.is_probing() {
             Some(Evident::Probing)
         } else {
-            self.in_vain(facts.log_in).then_some(Evident::InVain)
+            self.in_vain(facts.sensitive == Some(Place::LogIn)).then_some(Evident::InVain)
         }
     }
 
@@ -405,7 +406,7 @@ impl Profile {
         towards(&mut shares.id, flag(facts.target.id.is_some()));
         towards(&mut shares.odd_path, flag(facts.target.odd));
         self.probes += flag(facts.probe);
-        self.sensitive = self.sensitive.saturating_add(facts.sensitive.into());
+        self.sensitive = self.sensitive.saturating_add(facts.sensitive.is_some().into());
         towards(&mut shares.surprise, surprise.0);
         towards(&mut shares.step, surprise.1);
         #[allow(clippy::cast_precision_loss, reason = "its logarithm is a feature")]

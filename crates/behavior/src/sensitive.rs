@@ -8,14 +8,21 @@ const READ: usize = 256;
 /// The longest word that is looked at.
 const LONGEST: usize = 16;
 
-/// Whether a request target is named as a place where passwords or codes are tried, escapes decoded.
-pub(crate) fn is_log_in(target: &str) -> bool {
-    LOG_INS.fit(target)
+/// What is tried at such a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Passwords or codes.
+    LogIn,
+    /// Accounts are made, or payments, codes and vouchers tried.
+    Deal,
 }
 
-/// Whether it is named as one where accounts are made, or payments, codes and vouchers tried.
-pub(crate) fn is_deal(target: &str) -> bool {
-    DEALS.fit(target)
+/// The place that a request target is named as, if any, escapes decoded.
+pub(crate) fn place(target: &str) -> Option<Place> {
+    let mut buffer = [0; READ];
+    let bytes = decode(target.as_bytes(), &mut buffer);
+    let names = [(Place::LogIn, &LOG_INS), (Place::Deal, &DEALS)];
+    names.into_iter().find_map(|(place, names)| names.fit(bytes).then_some(place))
 }
 
 /// What such places are called.
@@ -88,10 +95,8 @@ const DEALS: Names = Names {
 };
 
 impl Names {
-    /// Whether one of them names the target, escapes decoded.
-    fn fit(&self, target: &str) -> bool {
-        let mut buffer = [0; READ];
-        let bytes = decode(target.as_bytes(), &mut buffer);
+    /// Whether one of them names the target.
+    fn fit(&self, bytes: &[u8]) -> bool {
         let end = memchr::memchr(b'?', bytes).unwrap_or(bytes.len());
         self.named(bytes) || self.ends_in_one(&bytes[..end])
     }
@@ -167,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_is_sensitive_is_known_by_its_name() {
-        let is_sensitive = |target| is_log_in(target) || is_deal(target);
+        let is_sensitive = |target| place(target).is_some();
         for target in [
             "/login",
             "/wp-login.php",
@@ -205,7 +210,7 @@ mod tests {
             assert!(is_sensitive(target), "{target}");
         }
         for target in ["/signup", "/api/v1/payments", "/orders/7/pay", "/register.php"] {
-            assert!(is_deal(target) && !is_log_in(target), "{target}");
+            assert_eq!(place(target), Some(Place::Deal), "{target}");
         }
         for target in [
             "/",
@@ -248,8 +253,7 @@ mod tests {
     proptest! {
         #[test]
         fn anything_can_be_read(target in any::<String>()) {
-            is_log_in(&target);
-            is_deal(&target);
+            place(&target);
         }
 
         #[test]
@@ -258,7 +262,7 @@ mod tests {
             if let Some(letter) = target.get(at..=at) {
                 escaped.replace_range(at..=at, &format!("%{:02x}", letter.as_bytes()[0]));
             }
-            prop_assert_eq!(is_log_in(&target), is_log_in(&escaped));
+            prop_assert_eq!(place(&target), place(&escaped));
         }
     }
 }
