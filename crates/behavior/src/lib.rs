@@ -6,6 +6,7 @@ pub mod extract;
 pub mod facts;
 pub mod forwarded;
 pub mod groups;
+pub mod habits;
 mod marks;
 mod math;
 pub mod memory;

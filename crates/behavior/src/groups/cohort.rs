@@ -2,8 +2,8 @@
 
 use super::group::{AtomicF32, seconds};
 use super::{HOUR, MINUTE, MOMENT, TEN_MINUTES};
+use crate::habits::Turn;
 use crate::math::{decay, ln_1p};
-use crate::profile::Turn;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// What is known of a group so small that it has no ratios: who shares a fingerprint on one route,

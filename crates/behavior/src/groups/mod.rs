@@ -11,8 +11,9 @@ mod group;
 pub use cohort::{CohortView, Spans, TurnsView, USUAL_DOUBT};
 pub use group::{GroupView, Ratios};
 
+use crate::habits::Turn;
 use crate::math::{decay, log2};
-use crate::profile::{Profile, Turn};
+use crate::profile::Profile;
 use crate::record::Answer;
 use crate::routes::{MAX_ROUTES, RouteId};
 use cohort::{Cohort, Counts, Turns, mean_doubt};
