@@ -72,7 +72,8 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::RESPONSE] = tally.response;
     x[i::TURNS] = profile.turns;
     x[i::SEND_TURNS] = profile.send_turns;
-    x[i::SENSITIVE_SENDS] = ln_1p(profile.sensitive.into());
+    x[i::LOG_INS] = ln_1p(profile.log_ins.into());
+    x[i::FLOWS] = ln_1p(profile.flows.into());
 
     x[i::ROUTES_DISTINCT] = profile.routes.estimate();
     x[i::PATHS_DISTINCT] = profile.paths.estimate();
@@ -94,14 +95,14 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     x[i::REFERER_CHAIN] = shares.chain;
     x[i::SITE_REFERERS] = site.referred;
     x[i::ID_SHARE] = shares.id;
-    x[i::ID_WALKING] = profile.walking;
+    x[i::ID_WALKING] = profile.trails.walking(x[i::IDS_DISTINCT]);
     x[i::ODD_PATH_SHARE] = shares.odd_path;
     x[i::PAYLOAD] = shares.payload;
 
     x[i::REPUTATION] = f32::from(facts.reputation);
     // Where nobody's agent is told, its absence says nothing of who asks, and most of all not that a
     // visitor who loads a page with all that belongs to it hides something.
-    let kind = match profile.agent_kind() {
+    let kind = match facts.agent_kind {
         AgentKind::None if site.named < NAMED => AgentKind::Library,
         kind => kind,
     };
@@ -125,8 +126,6 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     let agent_share = (others(&around.agent) + 0.5) / (others(&site.group) + 8.0);
     let agent_usual = (usual(&around.agent) + 0.5) / (site_usual + 8.0);
     x[i::AGENT_SURGE] = log2(agent_share.max(1e-6) / agent_usual.max(1e-6));
-    x[i::AGENT_ERROR_EXCESS] = (around.agent.ratios.error - site.group.ratios.error)
-        * (around.agent.outcomes / (around.agent.outcomes + 8.0));
     let route_usual = usual(&around.route);
     x[i::ROUTE_SURGE] = surge(others(&around.route), route_usual, ONE);
     x[i::ROUTE_NEWCOMERS] = around.route.newcomers;

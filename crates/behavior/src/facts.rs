@@ -22,7 +22,7 @@ pub struct Facts {
     pub route: Route,
     /// Whether only an attacker asks for it: an attack, or what this site does not have.
     pub probe: bool,
-    /// Where it sends something to, if passwords, codes, vouchers, cards or new accounts are tried there.
+    /// Where it sends something to, if passwords, codes, vouchers, cards or new accounts are tried there, or mails and codes sent.
     pub sensitive: Option<Place>,
     /// The fingerprint of what sent it.
     pub fingerprint: u64,

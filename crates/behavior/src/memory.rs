@@ -156,13 +156,7 @@ impl Memory {
         let latency = outcome.duration.map(|duration| ln_1p(duration.as_secs_f32() * 1e3));
         self.groups.note(
             now,
-            Note::Outcome {
-                route: trace.route,
-                agent: trace.fingerprint,
-                status: outcome.status,
-                weight,
-                latency,
-            },
+            Note::Outcome { route: trace.route, status: outcome.status, weight, latency },
         );
     }
 
@@ -284,20 +278,23 @@ mod tests {
             let around = memory.surroundings(&facts, Key(1), Key(1));
             memory.observe(&mut profile, &facts, &around);
             let features = crate::extract::extract(&profile, &facts, &around);
-            features[crate::schema::index::SENSITIVE_SENDS].exp_m1().round()
+            [crate::schema::index::LOG_INS, crate::schema::index::FLOWS]
+                .map(|at| features[at].exp_m1().round())
         };
-        assert_eq!(ask(0, Method::Get, "/login"), 0.0, "to look at the form is no try");
-        assert_eq!(ask(1, Method::Post, "/orders"), 0.0);
-        assert_eq!(ask(1, Method::Delete, "/session"), 0.0, "who logs out tries nothing");
+        assert_eq!(ask(0, Method::Get, "/login"), [0.0; 2], "to look at the form is no try");
+        assert_eq!(ask(1, Method::Post, "/orders"), [0.0; 2]);
+        assert_eq!(ask(1, Method::Delete, "/session"), [0.0; 2], "who logs out tries nothing");
         for n in 1..=8u8 {
-            assert_eq!(ask(2, Method::Post, "/login?next=%2F"), f32::from(n));
+            assert_eq!(ask(2, Method::Post, "/login?next=%2F")[0], f32::from(n));
         }
-        assert_eq!(ask(600, Method::Get, "/"), 4.0);
-        assert_eq!(ask(3000, Method::Get, "/"), 0.0);
+        assert_eq!(ask(3, Method::Post, "/signup"), [8.0, 1.0]);
+        assert_eq!(ask(4, Method::Post, "/checkout/payment"), [8.0, 2.0]);
+        assert_eq!(ask(600, Method::Get, "/"), [4.0, 1.0]);
+        assert_eq!(ask(3000, Method::Get, "/"), [0.0; 2]);
         for _ in 0..300 {
             ask(3001, Method::Post, "/users/sign_in");
         }
-        assert_eq!(ask(3001, Method::Get, "/"), 255.0);
+        assert_eq!(ask(3001, Method::Get, "/"), [255.0, 0.0]);
     }
 
     #[test]
@@ -333,7 +330,8 @@ mod tests {
             ]
         };
         let one_by_one = walking(&mut (4000..4020).flat_map(visit));
-        assert_eq!(one_by_one, 1.0);
+        assert_eq!(one_by_one, 19.0 / 23.0);
+        memory.learn_route(Method::Get, "/api/users/7", 200);
         let with_users = walking(&mut (4000..4020).flat_map(|id| {
             [format!("/api/hotel/{id}/rates"), format!("/api/users/{}", id * 7919 % 4096)]
         }));

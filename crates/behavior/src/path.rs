@@ -3,6 +3,7 @@
 use crate::marks::Marks;
 use crate::operations::operation;
 use crate::probes::{is_sought, technology};
+use crate::routes::{MAX_ROUTES, RouteId};
 use memchr::{memchr, memmem};
 
 /// What kind of thing a path asks for; what the three cost may differ.
@@ -51,10 +52,10 @@ pub struct Target {
     /// A hash of path and query.
     pub whole: u32,
     /// The id in it: the last number of the path, else an opaque segment's hash in the upper half, else the first
-    /// number of the query.
+    /// number of the query above 1 that is no place in a list.
     pub id: Option<u64>,
     /// The number that the id is, or begins or ends with (`oak-table-4711.html`), so that "the next one" means
-    /// something; else the first number of the query.
+    /// something; else the query's, likewise.
     pub number: Option<u64>,
     /// Whether it looks like a probe on any site: traversal, dot files, leftovers, injection.
     pub odd: bool,
@@ -165,6 +166,29 @@ static ODD_MARKS: Marks = Marks::new(&[
     (b"i", b":"),
 ]);
 
+impl Target {
+    /// What targets that differ by their items alone have in common, up to the item and with the operation: a number
+    /// that no route has.
+    #[must_use]
+    pub fn shape(&self) -> RouteId {
+        let read = &self.segments[..usize::from(self.len)];
+        let is_value = |segment: &Segment| !matches!(segment, Segment::Literal(_));
+        let item = read.iter().rposition(is_value).map_or(read.len(), |at| at + 1);
+        let start = self.operation.unwrap_or(0);
+        let hash = read[..item].iter().fold(start, |hash, segment| match segment {
+            Segment::Literal(word) => crate::mix(hash, *word),
+            Segment::Number(_) | Segment::Opaque => crate::mix(hash, 1),
+        });
+        const SHAPES: usize = RouteId::MAX as usize - MAX_ROUTES;
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a part of a hash is one, and below all that a route can be"
+        )]
+        let shape = (MAX_ROUTES + hash as usize % SHAPES) as RouteId;
+        shape
+    }
+}
+
 /// Reads the path (and query) of a request target; anything at all is accepted.
 #[must_use]
 pub fn read(target: &str) -> Target {
@@ -177,7 +201,7 @@ pub fn read(target: &str) -> Target {
     let (mut api, mut numeric) = (false, false);
     let mut last: &[u8] = b"";
     for part in path.split(|&b| b == b'/').filter(|part| !part.is_empty()) {
-        last = part;
+        let before = std::mem::replace(&mut last, part);
         out.depth = out.depth.saturating_add(1);
         api |= is_api_word(part);
         let hidden = part[0] == b'.' && part != b".well-known";
@@ -186,6 +210,8 @@ pub fn read(target: &str) -> Target {
         if usize::from(out.len) < MAX_SEGMENTS {
             let segment = read_segment(part);
             match segment {
+                // People leaf through lists.
+                Segment::Number(n) if LEAVES.contains(&before) && n < FEW => {}
                 Segment::Number(n) => (out.id, out.number, numeric) = (Some(n), Some(n), true),
                 Segment::Opaque if !numeric => {
                     (out.id, out.number) = (Some(crate::hash(part) | 1 << 63), number_of(part));
@@ -327,12 +353,62 @@ pub(crate) fn is_word(part: &[u8]) -> bool {
     matches!(read_segment(part), Segment::Literal(_))
 }
 
-/// The first number that is a whole value of the query: `?page=7`, `?id=12&x=y`.
+/// The number that is a whole value of the query, of an id or the first, neither a switch nor a place in a list: `?id=12&x=y`, not
+/// `?error=1` or `?page=7`.
 fn query_number(query: &[u8]) -> Option<u64> {
-    query[1..]
-        .split(|&b| b == b'&')
-        .take(6)
-        .find_map(|pair| number(&pair[memchr(b'=', pair)? + 1..]))
+    let mut found = None;
+    for pair in query[1..].split(|&b| b == b'&').take(16) {
+        let Some(end) = memchr(b'=', pair) else { continue };
+        let (name, value) = (&pair[..end], number(&pair[end + 1..]));
+        let Some(n) = value.filter(|&n| n > 1 && !pages(name, n)) else { continue };
+        // Whoever makes up others before it hides nothing by it.
+        if is_id(name) {
+            return Some(n);
+        }
+        found = found.or(Some(n));
+    }
+    found
+}
+
+/// Whether a parameter of this name says which item is asked for.
+fn is_id(name: &[u8]) -> bool {
+    name.len() >= 2 && name[name.len() - 2..].eq_ignore_ascii_case(b"id")
+}
+
+/// A list has fewer pages than this.
+const FEW: u64 = 1000;
+/// Segments behind which stands where in a list one is.
+const LEAVES: [&[u8]; 5] = [b"page", b"pages", b"seite", b"p", b"pg"];
+
+/// Whether a parameter of this name and value says where in a list one is: people leaf through lists.
+fn pages(name: &[u8], value: u64) -> bool {
+    const NAMES: [&[u8]; 19] = [
+        b"pg",
+        b"offset",
+        b"start",
+        b"skip",
+        b"limit",
+        b"cursor",
+        b"seite",
+        b"pagina",
+        b"size",
+        b"count",
+        b"rows",
+        b"per",
+        b"top",
+        b"startindex",
+        b"start-index",
+        b"startat",
+        b"limitstart",
+        b"first",
+        b"from",
+    ];
+    let name = &name[usize::from(name.starts_with(b"$") || name.starts_with(b"_"))..];
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    // Some number posts by `p`, far fewer pages.
+    NAMES.into_iter().any(is)
+        || (is(b"p") && value < FEW)
+        || (!is_id(name) && contains(name, b"page"))
 }
 
 fn contains(haystack: &[u8], lower: &[u8]) -> bool {
@@ -354,6 +430,42 @@ fn contains(haystack: &[u8], lower: &[u8]) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_differs_by_its_item_alone_has_one_shape() {
+        let same = |a: &str, b: &str| read(a).shape() == read(b).shape();
+        for (a, b) in [
+            ("/items/7", "/items/8"),
+            ("/items/7/reviews", "/items/8/reviews"),
+            ("/questions/4711/how-to-x", "/questions/4712/other-title"),
+            ("/a?id=7", "/a?id=8"),
+        ] {
+            assert!(same(a, b), "{a} {b}");
+        }
+        for (a, b) in
+            [("/items/7", "/users/7"), ("/a?action=item&t=7", "/a?action=user&t=7"), ("/a", "/a/7")]
+        {
+            assert!(!same(a, b), "{a} {b}");
+        }
+        assert!(usize::from(read("/items/7").shape()) >= MAX_ROUTES, "no route has it");
+    }
+
+    #[test]
+    fn the_number_is_that_of_the_item() {
+        for (target, number) in [
+            ("/items/7", Some(7)),
+            ("/a?z=5&id=12", Some(12)),
+            ("/a?z=5&a=1&b=2&c=3&d=4&e=5&f=6&postId=12", Some(12)),
+            ("/a?z=5", Some(5)),
+            ("/blog/page/7", None),
+            ("/blog/seite/7?id=9", Some(9)),
+            ("/p/4711", Some(4711)),
+            ("/items/7/page/2", Some(7)),
+            ("/a?limitstart=40", None),
+        ] {
+            assert_eq!(read(target).number, number, "{target}");
+        }
+    }
 
     #[test]
     fn kinds() {
@@ -382,8 +494,16 @@ mod tests {
             ("/news/storm-over-the-harbour-20417.html", Some(20_417)),
             ("/news/20417-storm-over-the-harbour", Some(20_417)),
             ("/wiki/harbour_and_harvest_20417?page=2", Some(20_417)),
-            ("/t/a1b2c3d4e5f6a7b8?page=2", Some(2)),
-            ("/list?page=2", Some(2)),
+            ("/t/a1b2c3d4e5f6a7b8?page=2", None),
+            ("/list?page=2", None),
+            ("/list?pageNumber=2&PER_PAGE=50&cat=7", Some(7)),
+            ("/list?offset=40&limit=20", None),
+            ("/list?$skip=40&$top=20&_start=3", None),
+            ("/?p=12", None),
+            ("/login?error=1&user=12", Some(12)),
+            ("/?p=12000", Some(12_000)),
+            ("/?page_id=12", Some(12)),
+            ("/viewtopic.php?t=4711&start=20", Some(4711)),
             ("/files/550e8400-e29b-41d4-a716-44665544000f", None),
             ("/news/storm-over-the-harbour-99999999999999999999", None),
             ("/news", None),
@@ -403,7 +523,8 @@ mod tests {
         assert!(!opaque("/o/checkout"));
         assert_eq!(read("/o/1234").segments[1], Segment::Number(1234));
         assert_eq!(read("/o/1234/items").id, Some(1234));
-        assert_eq!(read("/list?page=7").id, Some(7));
+        assert_eq!(read("/list?item=7").id, Some(7));
+        assert!(read("/list?page=7").id.is_none());
         assert!(read("/list?q=shoes").id.is_none());
     }
 

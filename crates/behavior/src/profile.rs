@@ -1,4 +1,4 @@
-//! What is remembered of one client: 224 bytes, updated in place at every request.
+//! What is remembered of one client: 240 bytes, updated in place at every request.
 
 use crate::agent::AgentKind;
 use crate::facts::Facts;
@@ -23,8 +23,6 @@ const WINDOW: f32 = 64.0;
 /// This many requests of each client say what came with it. A visitor's first request may look
 /// like that of a bot; what follows it, the assets of the page and the next click, does not.
 const TESTIMONIES: u32 = 6;
-/// Largest step between two items that counts as walking.
-const WALK: u16 = 8;
 
 /// Shares of requests with some property: running means over the last requests.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +55,12 @@ pub(crate) struct Tally {
 
 /// Of so many things that a client sent last the mean is kept.
 const SENDS: u8 = 8;
+
+/// The part of a hash that tells a page from the few before it.
+#[allow(clippy::cast_possible_truncation, reason = "what is cut off is not needed")]
+const fn part(page: u32) -> u16 {
+    page as u16
+}
 
 /// How far a mean moves towards the latest of so many values.
 #[allow(clippy::cast_precision_loss, reason = "a window is told from what is more")]
@@ -101,22 +105,18 @@ pub struct Profile {
     habits: Habits,
     /// Of what it sends.
     sends: Habits,
-    /// The pages visited last, latest first.
-    visited: [u32; 4],
-    /// The share of its steps from one numbered item to another that go on by a few: a mean over the last ones.
-    pub(crate) walking: f32,
-    trails: Trails,
-    /// How many steps there were, as far as they are counted.
-    steps: u8,
+    /// The pages visited last, a part of each one's hash, latest first.
+    visited: [u16; 4],
+    pub(crate) trails: Trails,
     last_route: RouteId,
     entry_route: RouteId,
-    pub(crate) bare_pages: u16,
+    pub(crate) bare_pages: u8,
     /// Outcomes learned, as far as means still move by them.
     learned: u8,
-    agent_kind: AgentKind,
     credentialed: bool,
-    /// What was sent to sensitive places lately; half of it is forgotten at each epoch.
-    pub(crate) sensitive: u8,
+    /// What was sent to sensitive places of each kind lately; half of it is forgotten at each epoch.
+    pub(crate) log_ins: u8,
+    pub(crate) flows: u8,
 }
 
 const _: () = assert!(size_of::<Profile>() <= 240, "a million of these are kept");
@@ -149,15 +149,13 @@ impl Profile {
             sends: Habits::default(),
             visited: [0; 4],
             trails: Trails::default(),
-            walking: 0.0,
-            steps: 0,
             last_route: 0,
             entry_route: 0,
             bare_pages: 0,
             learned: 0,
-            agent_kind: AgentKind::None,
             credentialed: false,
-            sensitive: 0,
+            log_ins: 0,
+            flows: 0,
         }
     }
 
@@ -215,7 +213,7 @@ impl Profile {
         let Tally { outcomes, auth, missing, .. } = self.tally;
         // Programs whose key is no longer good are no log-ins, even such as take payments, unless they send it
         // where passwords are tried: a key that opens nothing costs nothing.
-        let tried = !self.credentialed || (log_in && f32::from(self.sensitive) >= ANSWERS);
+        let tried = !self.credentialed || (log_in && f32::from(self.log_ins) >= ANSWERS);
         let log_ins = auth >= outcomes * MOST && self.shares.write >= MOST && tried;
         let barred = missing > auth && missing + auth >= outcomes * MOST;
         let paths = barred && self.shares.novel >= NEW;
@@ -226,12 +224,6 @@ impl Profile {
     #[must_use]
     pub fn fingerprints(&self) -> f32 {
         self.agents.estimate()
-    }
-
-    /// What the client's user agent claims to be.
-    #[must_use]
-    pub const fn agent_kind(&self) -> AgentKind {
-        self.agent_kind
     }
 
     /// Whether a credential names the client.
@@ -303,7 +295,6 @@ impl Profile {
         if !asset {
             self.pages += 1.0;
         }
-        self.agent_kind = facts.agent_kind;
         self.credentialed = facts.credentialed;
 
         let pace = pace(self.requests);
@@ -311,7 +302,7 @@ impl Profile {
         let novelty = self.paths.novelty_weight();
         let novel = self.paths.add(facts.target.whole);
         self.walk(facts);
-        let chained = facts.referer.is_some_and(|page| self.visited.contains(&page));
+        let chained = facts.referer.is_some_and(|page| self.visited.contains(&part(page)));
         let shares = &mut self.shares;
         let towards = |mean: &mut f32, x: f32| *mean += (x - *mean) * pace;
         towards(&mut shares.asset, flag(asset));
@@ -324,7 +315,14 @@ impl Profile {
         towards(&mut shares.id, flag(facts.target.id.is_some()));
         towards(&mut shares.odd_path, flag(facts.target.odd));
         self.probes += flag(facts.probe);
-        self.sensitive = self.sensitive.saturating_add(facts.sensitive.is_some().into());
+        let tried = match facts.sensitive {
+            Some(Place::LogIn) => Some(&mut self.log_ins),
+            Some(Place::Flow) => Some(&mut self.flows),
+            None => None,
+        };
+        if let Some(tried) = tried {
+            *tried = tried.saturating_add(1);
+        }
         towards(&mut shares.surprise, surprise.0);
         towards(&mut shares.step, surprise.1);
         #[allow(clippy::cast_precision_loss, reason = "its logarithm is a feature")]
@@ -345,9 +343,10 @@ impl Profile {
             if facts.agent_kind == AgentKind::Browser && !facts.method.writes() {
                 self.bare_pages = self.bare_pages.saturating_add(1);
             }
-            if !self.visited.contains(&facts.target.page) {
+            let page = part(facts.target.page);
+            if !self.visited.contains(&page) {
                 self.visited.rotate_right(1);
-                self.visited[0] = facts.target.page;
+                self.visited[0] = page;
             }
         }
         if self.requests == 1 {
@@ -359,9 +358,9 @@ impl Profile {
         }
         let sends = facts.method.writes();
         let turn = if sends {
-            self.sends.add(facts.route.id, 1)
+            self.sends.add(facts.route.id, 1, self.first_seconds)
         } else {
-            self.habits.add(facts.route.id, 2)
+            self.habits.add(facts.route.id, 2, self.first_seconds)
         };
         let times = turn.map_or(1, |turn| turn.times);
         let beyond = (ln_1p(times.into()) - turns.mean) * std::f32::consts::LOG2_E;
@@ -454,8 +453,9 @@ impl Profile {
                 self.forget(!phase);
                 self.habits = Habits::default();
                 self.sends = Habits::default();
+                self.trails = Trails::default();
                 (self.send_turns, self.sends_met) = (0.0, 0);
-                self.sensitive = 0;
+                (self.log_ins, self.flows) = (0, 0);
             }
         }
         self.last = now;
@@ -470,11 +470,13 @@ impl Profile {
         self.networks.halve(phase);
         self.habits.halve();
         self.sends.halve();
-        self.sensitive /= 2;
+        self.trails.halve();
+        self.log_ins /= 2;
+        self.flows /= 2;
     }
 
     /// Takes in which item was asked for.
-    #[allow(clippy::cast_possible_truncation, reason = "a part of each is enough")]
+    #[allow(clippy::cast_possible_truncation, reason = "a part is enough")]
     fn walk(&mut self, facts: &Facts) {
         let target = &facts.target;
         let Some(id) = target.id else { return };
@@ -482,11 +484,10 @@ impl Profile {
         if target.kind == Kind::Asset {
             return;
         }
-        let step = target.number.and_then(|n| self.trails.step(n as u16, facts.route.id));
-        if let Some(step) = step {
-            self.steps = self.steps.saturating_add(1);
-            let walks = f32::from(u8::from((1..=WALK).contains(&step)));
-            self.walking += (walks - self.walking) * pace(self.steps.into());
+        if let Some(number) = target.number {
+            // What is on no route of its own has to do with what looks like it alone.
+            let route = if facts.route.id == 0 { target.shape() } else { facts.route.id };
+            self.trails.step(number, route);
         }
     }
 }

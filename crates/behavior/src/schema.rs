@@ -4,7 +4,7 @@
 //! what is unknown has the neutral value that its row states, so a model never meets a NaN.
 
 /// The version of this table; it changes whenever a row is added, removed or redefined.
-pub const SCHEMA_VERSION: u32 = 8;
+pub const SCHEMA_VERSION: u32 = 9;
 
 /// One row of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -66,27 +66,27 @@ schema! {
     25 ODD_METHOD_SHARE "odd_method_share" "share of HEAD, OPTIONS and unusual methods, 0..1" "how often methods are unusual";
     26 REFERER_SHARE "referer_share" "share of requests with a referer, 0..1" "how often it sends a referer";
     27 REFERER_CHAIN "referer_chain" "share of requests whose referer is a page this client visited, 0..1" "how often it follows links";
-    28 ID_SHARE "id_share" "share of requests whose path carries an id, 0..1" "how often it asks for items by id";
-    29 ID_WALKING "id_walking" "share of its steps from one numbered item to another on the same route, but for assets, that go on by 1 to 8, 0..1; 0 before the first" "how much it walks through ids in sequence";
+    28 ID_SHARE "id_share" "share of requests whose path or query carries an id, 0..1" "how often it asks for items by id";
+    29 ID_WALKING "id_walking" "share of its steps lately from one numbered item to another on the same route, but for assets, that go on by 1 to 8, 0..1, drawn to 0 while they are few, and where they lead to fewer items than they are (half is forgotten every ten minutes and all after ten to twenty of silence)" "how much it walks through ids in sequence";
     30 IDS_DISTINCT "ids_distinct" "distinct ids lately (linear counting, saturates near 250)" "how many different ids were asked for";
     31 ODD_PATH_SHARE "odd_path_share" "share of paths with traversal, dot files, leftovers, injection, or software and technology in them that the site does not have, 0..1" "how often paths look like probes";
     32 USERS_DISTINCT "users_distinct" "distinct users behind this client (saturates near 60)" "users behind one client";
     33 AGENTS_DISTINCT "agents_distinct" "distinct user agents behind this client (saturates near 60)" "browsers behind one client";
     34 NETWORKS_DISTINCT "networks_distinct" "distinct networks (/24, /48) that the same credential came from lately (saturates near 60)" "networks that one credential is used from";
-    35 SEND_TURNS "send_turns" "mean over the last eight things it sent (POST, PUT, PATCH, DELETE) of log2 of how often the client sent to that route lately, against what is usual of who sends there, as far as others do" "how often it sends to the same, beside others";
+    35 SEND_TURNS "send_turns" "mean over the last eight or fewer things it sent (POST, PUT, PATCH, DELETE) of log2 of how often the client sent to that route lately, against what is usual of who sends there, as far as others do (forgotten after ten to twenty minutes of silence)" "how often it sends to the same, beside others";
     36 PAYLOAD "payload" "mean of ln(1 + payload bytes)" "size of what is sent";
     37 RESPONSE "response" "mean of ln(1 + response bytes)" "size of what is fetched";
     38 TURNS "turns" "mean over requests but assets of log2 of how often the client asked for their route lately, against what is usual of who asks for it" "how often it asks for the same, beside others";
     39 REPUTATION "reputation" "0 unknown, 1 listed as hosting or proxy, 2 listed as hostile, −1 listed as good" "what lists say of the address";
     40 AGENT_KIND "agent_kind" "0 none, 1 browser, 2 app or HTTP library (and everybody where no agents are told), 3 declared robot" "kind of user agent";
-    41 BARE_PAGES "bare_pages" "pages fetched without any asset by something that claims to be a browser, ln(1 + n)" "pages of a browser without assets";
+    41 BARE_PAGES "bare_pages" "pages fetched without any asset by something that claims to be a browser, ln(1 + n), saturates at 255" "pages of a browser without assets";
     42 CREDENTIALED "credentialed" "1 when a credential names the client, else 0" "whether it sends a credential";
     43 NETWORK_CLIENTS "network_clients" "ln(1 + distinct clients of the same network over 10 minutes)" "active clients in the same network";
     44 NETWORK_RATE "network_rate" "requests over the last minute from the same network, as requests a minute" "traffic of the same network";
     45 NETWORK_ERROR_EXCESS "network_error_excess" "share of 4xx of the network above the routes' own, −1..1" "errors of the same network";
     46 AGENT_SURGE "agent_surge" "log2 of the fingerprint's share of the site's clients but this one over a minute against what was usual before" "surge of clients of the same fingerprint";
-    47 SENSITIVE_SENDS "sensitive_sends" "ln(1 + n) of what was sent lately to where passwords, codes, vouchers, cards or new accounts are tried, by the name that the site gives it (half is forgotten every ten minutes and all after ten of silence, saturates at 255)" "how often it logged in, signed up, paid or redeemed";
-    48 AGENT_ERROR_EXCESS "agent_error_excess" "share of 4xx of the fingerprint above the routes' own, −1..1" "errors of the same fingerprint";
+    47 LOG_INS "log_ins" "ln(1 + n) of what was sent lately to where passwords or codes are tried, by the name that the site gives it (half is forgotten every ten minutes and all after ten to twenty of silence, saturates at 255)" "how often it logged in or tried to";
+    48 FLOWS "flows" "ln(1 + n) of what was sent lately to where accounts are made, payments and vouchers tried, or mails and codes sent, likewise" "how often it signed up, paid, redeemed or had codes sent";
     49 ROUTE_SURGE "route_surge" "log2 of the route's clients but this one over a minute against what was usual before" "surge of clients on the route";
     50 ROUTE_NEWCOMERS "route_newcomers" "share of the route's clients that are new, 0..1" "new clients on the route";
     51 ROUTE_ERROR_RATIO "route_error_ratio" "share of 4xx of the route lately, 0..1" "how often the route fails for everybody";
@@ -105,9 +105,8 @@ schema! {
 }
 
 /// What others do, as far as it is a change: zero or less on a site where nothing happens.
-const COMMOTION: [usize; 11] = [
+const COMMOTION: [usize; 10] = [
     index::AGENT_SURGE,
-    index::AGENT_ERROR_EXCESS,
     index::ROUTE_SURGE,
     index::SITE_SURGE,
     index::SITE_RUSH,

@@ -62,7 +62,7 @@ impl Kind {
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Self::LogIns => "passwords, keys, cards or accounts are tried",
+            Self::LogIns => "passwords, keys, cards or accounts are tried, or codes sent",
             Self::Probing => "a search for things that do not exist",
             Self::Ids => "a walk through ids",
             Self::Flood => "far more requests than others send",
@@ -86,7 +86,8 @@ impl Kind {
                     i::AUTH_EXCESS,
                     i::AUTH_FAILURES,
                     i::USERS_DISTINCT,
-                    i::SENSITIVE_SENDS,
+                    i::LOG_INS,
+                    i::FLOWS,
                     i::SEND_TURNS,
                 ],
             ),
@@ -118,7 +119,6 @@ impl Kind {
                 Kind::Crowd,
                 &[
                     i::AGENT_SURGE,
-                    i::AGENT_ERROR_EXCESS,
                     i::ROUTE_SURGE,
                     i::ROUTE_NEWCOMERS,
                     i::ROUTE_RUSH,

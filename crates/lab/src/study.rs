@@ -46,7 +46,8 @@ pub const GROUPS: &[(&str, &[usize])] = &[
             i::PAYLOAD,
             i::RESPONSE,
             i::ODD_PATH_SHARE,
-            i::SENSITIVE_SENDS,
+            i::LOG_INS,
+            i::FLOWS,
         ],
     ),
     ("ids", &[i::ID_SHARE, i::ID_WALKING, i::IDS_DISTINCT]),
@@ -102,7 +103,7 @@ pub enum Variant {
     Style(Style),
     /// A group of features is taken away.
     Features(usize),
-    /// Trees may split on how look-alikes behave.
+    /// Trees may split on how many come with the same fingerprint.
     LookAlikes,
     /// Logistic regression instead of boosted trees.
     Logistic,

@@ -194,7 +194,7 @@ fn a_client_of_a_running_limiter_is_explained() {
         " by adaptive, block, ",
         "what speaks against it\n",
         "what moved the score",
-        "; with that the score would be 0.",
+        "; with that the score would be ",
         "model trees built-in ",
         ", features of schema ",
     ] {

@@ -152,9 +152,10 @@ fn people(seconds: i64, ago: i64) -> Vec<Row> {
         path: pages[n / 7 % pages.len()],
         status: 200,
         agent: BROWSER,
-        ago: ago + seconds - i64::try_from(n / 10).unwrap(),
+        ago: ago + seconds - i64::try_from(n / 3).unwrap(),
     };
-    (0..usize::try_from(seconds * 10).unwrap()).map(row).collect()
+    // Three in a second among seven of them: nobody reads four pages a second.
+    (0..usize::try_from(seconds * 3).unwrap()).map(row).collect()
 }
 
 fn scan(client: &str, ago: i64) -> Vec<Row> {

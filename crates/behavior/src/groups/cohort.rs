@@ -2,7 +2,7 @@
 
 use super::group::{AtomicF32, seconds};
 use super::{HOUR, MINUTE, MOMENT, TEN_MINUTES};
-use crate::habits::Turn;
+use crate::habits::{Adds, Turn};
 use crate::math::{decay, ln_1p};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -186,11 +186,13 @@ impl Turns {
             self.clients.scale(kept);
         }
         let times = f32::from(turn.times);
-        if turn.opens {
-            self.sum.add(ln_1p(times));
-            self.clients.add(1.0);
-        } else if turn.times > 1 {
-            self.sum.add(ln_1p(times) - ln_1p(times - 1.0));
+        match turn.adds {
+            Adds::Client => {
+                self.sum.add(ln_1p(times));
+                self.clients.add(1.0);
+            }
+            Adds::Time => self.sum.add(ln_1p(times) - ln_1p(times - 1.0)),
+            Adds::Nothing => {}
         }
     }
 

@@ -89,8 +89,6 @@ pub enum Note {
     Outcome {
         /// The request's route.
         route: RouteId,
-        /// Its fingerprint.
-        agent: u64,
         /// The status code.
         status: u16,
         /// What this client's outcomes may still teach about everybody, 0..1.
@@ -339,10 +337,6 @@ impl Groups {
         Some(set + way)
     }
 
-    fn agent_group(&self, fingerprint: u64) -> Option<&Group> {
-        self.agent_slot(fingerprint).map(|slot| &self.agents[slot])
-    }
-
     /// The place of a fingerprint, taken from the rarest of its set when it has none.
     fn agent_slot_for(&self, fingerprint: u64, now: u64) -> usize {
         if let Some(slot) = self.agent_slot(fingerprint) {
@@ -383,7 +377,7 @@ impl Groups {
     /// Has the CPU fetch what folding the note will write: where other threads folded last, each
     /// line comes from another core, and one by one they would be waited for.
     fn prefetch(&self, note: &Note) {
-        let (route, agent) = match *note {
+        let route = match *note {
             Note::Request { route, previous, agent, .. } => {
                 if previous != 0 {
                     prefetch_index(&self.pairs, pair_slot(previous, route));
@@ -392,14 +386,14 @@ impl Groups {
                 prefetch_index(&self.cohorts, cohort_slot(agent, route));
                 prefetch_index(&self.visits, usize::from(route) % MAX_ROUTES);
                 prefetch_index(&self.turns, usize::from(route) % MAX_ROUTES);
-                (route, agent)
+                if let Some(slot) = self.agent_slot(agent) {
+                    prefetch_index(&self.agents, slot);
+                }
+                route
             }
-            Note::Outcome { route, agent, .. } => (route, agent),
+            Note::Outcome { route, .. } => route,
         };
         prefetch_index(&self.routes, usize::from(route) % MAX_ROUTES);
-        if let Some(slot) = self.agent_slot(agent) {
-            prefetch_index(&self.agents, slot);
-        }
     }
 
     fn fold(&self, now: u64, note: &Note) {
@@ -463,13 +457,10 @@ impl Groups {
                     self.step(previous, route, weight);
                 }
             }
-            Note::Outcome { route, agent, status, weight, latency } => {
+            Note::Outcome { route, status, weight, latency } => {
                 let answer = Answer::of(status);
                 self.site.outcome(now, answer, weight, latency);
                 self.routes[usize::from(route) % MAX_ROUTES].outcome(now, answer, weight, latency);
-                if let Some(group) = self.agent_group(agent) {
-                    group.outcome(now, answer, weight, latency);
-                }
             }
         }
     }

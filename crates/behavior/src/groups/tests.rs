@@ -1,6 +1,7 @@
 //! What groups promise: decay, what is usual, cohorts, suspicion, bounds.
 
 use super::*;
+use crate::habits::Adds;
 
 fn request(route: RouteId, previous: RouteId, agent: u64) -> Note {
     Note::Request {
@@ -26,13 +27,18 @@ fn request(route: RouteId, previous: RouteId, agent: u64) -> Note {
 fn turn_of(route: RouteId, times: u16) -> Note {
     let mut note = request(route, 0, 9);
     if let Note::Request { turn, .. } = &mut note {
-        *turn = Some(Turn { times, opens: times == 2 });
+        let adds = match times {
+            1 => Adds::Nothing,
+            2 => Adds::Client,
+            _ => Adds::Time,
+        };
+        *turn = Some(Turn { times, adds });
     }
     note
 }
 
 fn outcome(route: RouteId, status: u16) -> Note {
-    Note::Outcome { route, agent: 9, status, weight: 1.0, latency: Some(3.0) }
+    Note::Outcome { route, status, weight: 1.0, latency: Some(3.0) }
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Family for Integration {
             let span = Span { from, to: (from + (share / rate).max(20.0)).min(stage.length) };
             let mut pace = Pace::draw(&mut stage.dice, rate);
             if !named && stage.dice.chance(0.3) {
-                polite(stage, span.from);
+                polite(stage, span.from, share as usize);
                 if !stage.goes_on() {
                     break;
                 }
@@ -142,7 +142,7 @@ fn sync(stage: &mut Stage<'_>, client: &Client, span: Span, pace: &mut Pace) {
 
 /// A script of nobody the site knows, that takes what everybody may have as slowly as the rules ask, and mostly
 /// says who it is.
-fn polite(stage: &mut Stage<'_>, from: f64) {
+fn polite(stage: &mut Stage<'_>, from: f64, share: usize) {
     let site = stage.site;
     let kind = if stage.dice.chance(0.6) { AgentKind::Robot } else { AgentKind::Tool };
     let place = if stage.dice.chance(0.6) { Place::Hosting } else { Place::Home };
@@ -155,7 +155,7 @@ fn polite(stage: &mut Stage<'_>, from: f64) {
     let gap = stage.dice.spread(0.6, 6.0);
     let jitter = stage.dice.spread(0.01, 0.6);
     let (mut item, mut at) = (stage.dice.below(items), from);
-    let most = stage.dice.magnitude(60, 4000);
+    let most = stage.dice.magnitude(60, 4000).min(share.max(60));
     for _ in 0..most {
         if at > stage.length {
             return;
