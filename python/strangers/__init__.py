@@ -1,0 +1,1 @@
+"""Traffic by two strangers to this project, to judge decisions on what nobody here thought of."""
