@@ -7,8 +7,8 @@ import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Iterable
 
+from foreign.__main__ import choices
 from foreign.judge import judge
 
 from .cases import WORLDS, attack_names, logs
@@ -23,15 +23,6 @@ def judged(site: str, wanted: list[str], options: argparse.Namespace) -> list[Ve
         decide(site, attacks, lines, options.tidegate, options.model)
         for attacks, lines in logs(site, options.seed, options.telling, wanted)
     ]
-
-
-def choices(text: str, known: Iterable[str], what: str) -> list[str]:
-    """The names of a list with commas."""
-    names, known = [name for name in text.split(",") if name], list(known)
-    for name in names:
-        if name not in known:
-            sys.exit(f"there is no {what} {name!r}; there are {', '.join(known)}")
-    return names
 
 
 def main() -> None:
@@ -50,7 +41,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="sites at a time (default: %(default)s)")
     options = parser.parse_args()
 
-    sites = choices(options.only, WORLDS, "site") or list(WORLDS)
+    sites = choices(options.only, WORLDS, "site")
     wanted = choices(options.attacks, attack_names(), "attack")
     try:
         used = judge(options.tidegate, options.model)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, Iterable, NamedTuple
 
 TELLINGS = ("full", "lean")
@@ -49,10 +48,8 @@ def merged(*parts: list[Line]) -> list[Line]:
     return sorted((line for part in parts for line in part), key=lambda line: line.at)
 
 
-def save(lines: list[Line], log: Path, labels: Path) -> None:
-    """Writes the log and its labels."""
-    with log.open("w") as told, labels.open("w") as truth:
-        truth.write("line,actor,family,abusive\n")
-        for number, line in enumerate(lines, 1):
-            told.write(f"{line.text}\n")
-            truth.write(f"{number},{line.label}\n")
+def files(lines: list[Line]) -> tuple[bytes, bytes]:
+    """The log and its labels, as `tidegate replay` reads them."""
+    log = "".join(f"{line.text}\n" for line in lines)
+    labels = "".join(f"{number},{line.label}\n" for number, line in enumerate(lines, 1))
+    return log.encode(), f"line,actor,family,abusive\n{labels}".encode()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .entries import Line, save
+from foreign.judge import replay
+
+from .entries import Line, files
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,10 @@ def decide(
 
     Raises `RuntimeError` with what the program said when it fails.
     """
-    with tempfile.TemporaryDirectory(prefix="strangers-") as scratch:
-        log, labels = Path(scratch, "traffic.jsonl"), Path(scratch, "labels.csv")
-        save(lines, log, labels)
-        command = [tidegate, "replay", str(log), "--format", "json", "--labels", str(labels), "--json"]
-        done = subprocess.run(command + (["--model", model] if model else []), capture_output=True, text=True)
     name = ", ".join([site] + attacks)
-    if done.returncode != 0:
-        raise RuntimeError(f"{name}: {done.stderr.strip() or done.stdout[-500:]}")
-    verdict = Verdict(site, attacks, kinds_of(json.loads(done.stdout)))
+    with tempfile.TemporaryDirectory(prefix="strangers-") as scratch:
+        report = replay(name, *files(lines), tidegate, model, Path(scratch))
+    verdict = Verdict(site, attacks, kinds_of(report))
     told = sum(kind.requests for kind in verdict.kinds)
     if told != len(lines):
         raise RuntimeError(f"{name}: {told} labelled requests of {len(lines)} came back")

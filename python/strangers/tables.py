@@ -6,12 +6,9 @@ from collections import defaultdict
 from statistics import fmean
 from typing import Any, Iterable
 
+from foreign.judge import pct
+
 from .judge import Kind, Verdict
-
-
-def pct(part: int, whole: int) -> float:
-    """A share in per cent; 0 of nothing."""
-    return 100 * part / whole if whole else 0.0
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

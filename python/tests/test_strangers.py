@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 import unittest
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from strangers.cases import WORLDS, logs  # noqa: E402
-from strangers.entries import Line, merged, save, written  # noqa: E402
+from strangers.entries import Line, files, merged, written  # noqa: E402
 from strangers.judge import Kind, Verdict, kinds_of  # noqa: E402
 from strangers.tables import summed, table  # noqa: E402
 
@@ -218,11 +217,10 @@ class Logs(unittest.TestCase):
     def test_lines_are_sorted_and_labelled(self) -> None:
         for site, attack in zip(SMALL, ("fake-signups", "mfa-guess-30ip")):
             attacked = some_lines(site, 1, attack)
-            with self.subTest(site), tempfile.TemporaryDirectory() as folder:
-                log, labels = Path(folder, "log"), Path(folder, "labels")
-                save(attacked, log, labels)
-                told = [json.loads(text) for text in log.read_text().splitlines()]
-                truth = [text.split(",") for text in labels.read_text().splitlines()]
+            with self.subTest(site):
+                log, labels = files(attacked)
+                told = [json.loads(text) for text in log.splitlines()]
+                truth = [text.split(",") for text in labels.decode().splitlines()]
                 self.assertEqual(["line", "actor", "family", "abusive"], truth.pop(0))
                 times = [request["time"] for request in told]
                 self.assertEqual(sorted(times), times)
