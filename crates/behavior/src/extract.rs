@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub visits: CohortView,
     /// How often clients usually ask for the route.
     pub turns: TurnsView,
+    /// Share of the route's requests that send a credential, 0..1.
+    pub keyed: f32,
     /// The client's network.
     pub network: NetworkView,
 }
@@ -110,7 +112,8 @@ pub fn extract(profile: &Profile, facts: &Facts, around: &Surroundings) -> Featu
     // On a site whose assets live elsewhere, pages without assets say nothing.
     let expects_assets = (site.assets * 3.0).min(1.0);
     x[i::BARE_PAGES] = ln_1p(f32::from(profile.bare_pages)) * expects_assets;
-    x[i::CREDENTIALED] = f32::from(u8::from(profile.credentialed()));
+    // More than none: it has one.
+    x[i::CREDENTIALED] = if profile.credentialed() { around.keyed.max(1e-3) } else { 0.0 };
 
     x[i::NETWORK_CLIENTS] = around.network.clients;
     x[i::NETWORK_RATE] = around.network.rate;

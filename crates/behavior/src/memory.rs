@@ -65,6 +65,7 @@ impl Memory {
             cohort: self.groups.cohort(facts.fingerprint, facts.route.id, now),
             visits: self.groups.visits(facts.route.id, now),
             turns: self.groups.turns(facts.route.id, now),
+            keyed: self.groups.keyed(facts.route.id),
             network: self.networks.with(network, now, |entry| entry.observe(client, now)),
         }
     }
@@ -92,6 +93,7 @@ impl Memory {
             )]
             depth: ln_1p(profile.requests() as f32),
             turn,
+            keyed: facts.credentialed,
             judged: None,
             doubt: 0.0,
         }
@@ -164,8 +166,13 @@ impl Memory {
     pub fn learn_route(&self, method: Method, path: &str, status: u16) {
         let target = crate::path::read(path);
         self.routes.learn(method, &target, path, (200..400).contains(&status));
-        // OPTIONS is answered for whatever is asked for, and what is not there can't be deleted.
-        if is_content(status) && matches!(method, Method::Get | Method::Head | Method::Post) {
+        // OPTIONS is answered for whatever is asked for, what is not there can be created, and can't be deleted.
+        let there = match method {
+            Method::Get | Method::Head | Method::Post => is_content(status),
+            Method::Put | Method::Patch => is_content(status) && status != 201,
+            _ => false,
+        };
+        if there {
             self.routes.serve(&target);
         }
     }

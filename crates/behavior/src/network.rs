@@ -3,10 +3,8 @@
 use crate::groups::Ratios;
 use crate::math::{decay, ln_1p};
 use crate::record::Answer;
-use crate::sketch::Distinct;
+use crate::sketch::{self, Distinct};
 use tidegate_limiter::{Entry, Key, Timestamp};
-
-const EPOCH: u64 = 600;
 
 /// What is remembered of one network.
 #[derive(Clone, Debug)]
@@ -63,12 +61,8 @@ impl Network {
         self.outcomes *= kept;
         self.error *= kept;
         self.expected *= kept;
-        let (before, epoch) = (self.last.as_secs() / EPOCH, now.as_secs() / EPOCH);
-        if epoch > before {
-            self.clients.halve(epoch % 2 == 0);
-            if epoch - before > 1 {
-                self.clients.halve(epoch % 2 == 1);
-            }
+        for slice in sketch::slices(self.last, now) {
+            self.clients.forget(slice);
         }
         self.last = now;
     }

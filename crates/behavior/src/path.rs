@@ -196,7 +196,7 @@ pub fn read(target: &str) -> Target {
     let end = memchr(b'?', bytes).unwrap_or(bytes.len());
     let (path, query) = bytes.split_at(end);
     let mut out = Target { page: low(crate::hash(path)), ..Target::default() };
-    out.whole = if query.is_empty() { out.page } else { low(crate::hash(bytes)) };
+    out.whole = out.page;
 
     let (mut api, mut numeric) = (false, false);
     let mut last: &[u8] = b"";
@@ -223,8 +223,11 @@ pub fn read(target: &str) -> Target {
         }
     }
     if !query.is_empty() {
+        let asked = read_query(&query[1..]);
+        // A question that says but when or how often it is asked is the one before.
+        out.whole = low(crate::mix(u64::from(out.page), asked.hash));
         if out.number.is_none() {
-            out.number = query_number(query);
+            out.number = asked.number;
             out.id = out.id.or(out.number);
         }
         out.operation = operation(&target[end + 1..]).map(|pair| crate::hash(pair.as_bytes()));
@@ -353,21 +356,70 @@ pub(crate) fn is_word(part: &[u8]) -> bool {
     matches!(read_segment(part), Segment::Literal(_))
 }
 
-/// The number that is a whole value of the query, of an id or the first, neither a switch nor a place in a list: `?id=12&x=y`, not
-/// `?error=1` or `?page=7`.
-fn query_number(query: &[u8]) -> Option<u64> {
-    let mut found = None;
-    for pair in query[1..].split(|&b| b == b'&').take(16) {
-        let Some(end) = memchr(b'=', pair) else { continue };
-        let (name, value) = (&pair[..end], number(&pair[end + 1..]));
-        let Some(n) = value.filter(|&n| n > 1 && !pages(name, n)) else { continue };
+/// What a query asks for.
+struct Asked {
+    /// Of all but what differs from one time to the next by itself.
+    hash: u64,
+    /// The number that is a whole value, of an id or the first, neither a switch nor a place in a list: `?id=12&x=y`,
+    /// not `?error=1` or `?page=7`.
+    number: Option<u64>,
+}
+
+/// Reads a query without its `?`.
+fn read_query(query: &[u8]) -> Asked {
+    let (mut hash, mut first, mut of_id) = (0, None, None);
+    for pair in query.splitn(MOST_PAIRS + 1, |&b| b == b'&') {
+        let end = memchr(b'=', pair).unwrap_or(pair.len());
+        let (name, value) = (&pair[..end], pair.get(end + 1..).unwrap_or_default());
+        if passes(name, value) {
+            continue;
+        }
+        hash = crate::mix(hash, crate::hash(pair));
+        let Some(n) = number(value).filter(|&n| n > 1 && !pages(name, n)) else { continue };
         // Whoever makes up others before it hides nothing by it.
         if is_id(name) {
-            return Some(n);
+            of_id = of_id.or(Some(n));
         }
-        found = found.or(Some(n));
+        first = first.or(Some(n));
     }
-    found
+    Asked { hash, number: of_id.or(first) }
+}
+
+/// So many pairs of a query are read one by one.
+const MOST_PAIRS: usize = 16;
+
+/// Whether a parameter of this name and value says but when or how often one asks, as those who poll do, those who
+/// want no copy of a cache, and those who say what they have seen already. Servers give names their meaning, so
+/// nobody hides an item by it.
+fn passes(name: &[u8], value: &[u8]) -> bool {
+    const NAMES: [&[u8]; 13] = [
+        b"_",
+        b"ts",
+        b"since",
+        b"timestamp",
+        b"nocache",
+        b"cachebust",
+        b"cachebuster",
+        b"cb",
+        b"rnd",
+        b"rand",
+        b"random",
+        b"nonce",
+        b"lasteventid",
+    ];
+    // Forums number threads by `t`, and nobody letters them; elsewhere it is the time, or as good as random.
+    let spelled = name == b"t" && !value.iter().all(u8::is_ascii_digit);
+    spelled
+        || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+        || (!is_id(name) && is_moment(value))
+}
+
+/// Whether this reads like the time of now, in seconds or milliseconds since 1970.
+fn is_moment(value: &[u8]) -> bool {
+    let whole = memchr(b'.', value).map_or(value, |dot| &value[..dot]);
+    matches!(whole.len(), 10 | 13)
+        && matches!(whole[..2], [b'1', b'5'..=b'9'])
+        && value.iter().all(|b| b.is_ascii_digit() || *b == b'.')
 }
 
 /// Whether a parameter of this name says which item is asked for.
@@ -380,9 +432,10 @@ const FEW: u64 = 1000;
 /// Segments behind which stands where in a list one is.
 const LEAVES: [&[u8]; 5] = [b"page", b"pages", b"seite", b"p", b"pg"];
 
-/// Whether a parameter of this name and value says where in a list one is: people leaf through lists.
+/// Whether a parameter of this name and value says where in a list one is: people leaf through lists, and programs
+/// ask for what came after what they have.
 fn pages(name: &[u8], value: u64) -> bool {
-    const NAMES: [&[u8]; 19] = [
+    const NAMES: [&[u8]; 40] = [
         b"pg",
         b"offset",
         b"start",
@@ -402,6 +455,27 @@ fn pages(name: &[u8], value: u64) -> bool {
         b"limitstart",
         b"first",
         b"from",
+        b"after",
+        b"before",
+        b"until",
+        b"last",
+        b"seq",
+        b"rev",
+        b"revision",
+        b"version",
+        b"v",
+        b"afterid",
+        b"beforeid",
+        b"sinceid",
+        b"maxid",
+        b"minid",
+        b"lastid",
+        b"after_id",
+        b"before_id",
+        b"since_id",
+        b"max_id",
+        b"min_id",
+        b"last_id",
     ];
     let name = &name[usize::from(name.starts_with(b"$") || name.starts_with(b"_"))..];
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
@@ -506,9 +580,40 @@ mod tests {
             ("/viewtopic.php?t=4711&start=20", Some(4711)),
             ("/files/550e8400-e29b-41d4-a716-44665544000f", None),
             ("/news/storm-over-the-harbour-99999999999999999999", None),
+            ("/poll?since=4711", None),
+            ("/changes?seq=4711", None),
+            ("/timeline?since_id=4711&user_id=12", Some(12)),
+            ("/poll?t=1764400000123&topic=12", Some(12)),
+            ("/poll?last=1764400000.25", None),
+            ("/items?id=1764400000", Some(1_764_400_000)),
             ("/news", None),
         ] {
             assert_eq!(read(path).number, number, "{path}");
+        }
+    }
+
+    #[test]
+    fn who_polls_asks_for_the_same() {
+        let same = |a: &str, b: &str| read(a).whole == read(b).whole;
+        for (a, b) in [
+            ("/poll?since=17", "/poll?since=18"),
+            ("/poll?EIO=4&t=PAx3f2", "/poll?EIO=4&t=PAx3g7"),
+            ("/a?x=1&_=1764400000123", "/a?x=1&_=1764400009999"),
+            ("/a?after=1764400000", "/a?after=1764400004"),
+            ("/a?rnd=0.1773", "/a?rnd=0.9"),
+        ] {
+            assert!(same(a, b), "{a} {b}");
+        }
+        for (a, b) in [
+            ("/poll?topic=1&since=17", "/poll?topic=2&since=17"),
+            ("/viewtopic.php?t=17", "/viewtopic.php?t=18"),
+            ("/items?id=1764400000", "/items?id=1764400001"),
+            ("/a?after=9876543210", "/a?after=9876543211"),
+            ("/a?cursor=abc", "/a?cursor=abd"),
+            ("/a", "/a?x"),
+            ("/a?x=1", "/b?x=1"),
+        ] {
+            assert!(!same(a, b), "{a} {b}");
         }
     }
 

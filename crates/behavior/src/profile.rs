@@ -9,13 +9,13 @@ use crate::path::Kind;
 use crate::record::{Answer, Outcome};
 use crate::routes::RouteId;
 use crate::sensitive::Place;
-use crate::sketch::Distinct;
+use crate::sketch::{self, Distinct};
 use tidegate_limiter::Timestamp;
 
 /// Time constants of the decayed counts, seconds.
 pub(crate) const HORIZONS: [f32; 3] = [10.0, 60.0, 600.0];
-/// Sketches forget half of what they hold this often, seconds.
-const SKETCH_EPOCH: u64 = 600;
+/// Habits forget half of what they hold this often, seconds.
+const HABITS_EPOCH: u64 = 600;
 /// A client is new for this long, seconds.
 pub const NEWCOMER_SECONDS: u64 = 600;
 /// Shares are means over about this many requests.
@@ -251,10 +251,13 @@ impl Profile {
         20.0 / (20.0 + self.counts[2])
     }
 
-    /// How much the client's requests of the last minute weigh in the groups, if all are in the group.
+    /// How much the client's requests of the last minute weigh in the groups, if all are in the group: the
+    /// sum of what each weighed when it came, for of the first a newcomer's weigh more than the voice that is left.
     #[must_use]
     pub fn presence(&self) -> f32 {
-        self.counts[1] * self.voice()
+        let [_, minute, ten_minutes] = self.counts;
+        let before = (ten_minutes - minute).max(0.0);
+        20.0 * ln_1p((ten_minutes - before) / (20.0 + before))
     }
 
     /// The route of the client's first request.
@@ -380,7 +383,7 @@ impl Profile {
         const MOST: f32 = 6.5;
         /// So many others are as good as nobody.
         const FEW: f32 = 3.0;
-        let epoch = |seconds: u64| seconds / SKETCH_EPOCH;
+        let epoch = |seconds: u64| seconds / HABITS_EPOCH;
         #[allow(clippy::cast_precision_loss, reason = "six epochs are as good as more")]
         let epochs =
             epoch(now.as_secs()).saturating_sub(epoch(u64::from(self.first_seconds))) as f32;
@@ -443,14 +446,18 @@ impl Profile {
         ] {
             *count *= kept[2];
         }
-        let (before, epoch) = (self.last.as_secs() / SKETCH_EPOCH, now.as_secs() / SKETCH_EPOCH);
+        for slice in sketch::slices(self.last, now) {
+            self.paths.forget(slice);
+            self.routes.forget(slice);
+            self.ids.forget(slice);
+            self.users.forget(slice);
+            self.agents.forget(slice);
+            self.networks.forget(slice);
+        }
+        let (before, epoch) = (self.last.as_secs() / HABITS_EPOCH, now.as_secs() / HABITS_EPOCH);
         if epoch != before {
-            let phase = epoch % 2 == 0;
-            for _ in 0..(epoch - before).min(2) {
-                self.forget(phase);
-            }
+            self.forget();
             if epoch - before > 1 {
-                self.forget(!phase);
                 self.habits = Habits::default();
                 self.sends = Habits::default();
                 self.trails = Trails::default();
@@ -461,13 +468,7 @@ impl Profile {
         self.last = now;
     }
 
-    fn forget(&mut self, phase: bool) {
-        self.paths.halve(phase);
-        self.routes.halve(phase);
-        self.ids.halve(phase);
-        self.users.halve(phase);
-        self.agents.halve(phase);
-        self.networks.halve(phase);
+    fn forget(&mut self) {
         self.habits.halve();
         self.sends.halve();
         self.trails.halve();

@@ -4,7 +4,7 @@
 //! what is unknown has the neutral value that its row states, so a model never meets a NaN.
 
 /// The version of this table; it changes whenever a row is added, removed or redefined.
-pub const SCHEMA_VERSION: u32 = 9;
+pub const SCHEMA_VERSION: u32 = 10;
 
 /// One row of the schema.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +80,7 @@ schema! {
     39 REPUTATION "reputation" "0 unknown, 1 listed as hosting or proxy, 2 listed as hostile, −1 listed as good" "what lists say of the address";
     40 AGENT_KIND "agent_kind" "0 none, 1 browser, 2 app or HTTP library (and everybody where no agents are told), 3 declared robot" "kind of user agent";
     41 BARE_PAGES "bare_pages" "pages fetched without any asset by something that claims to be a browser, ln(1 + n), saturates at 255" "pages of a browser without assets";
-    42 CREDENTIALED "credentialed" "1 when a credential names the client, else 0" "whether it sends a credential";
+    42 CREDENTIALED "credentialed" "share of the requests to the same route that send a credential, above 0 and to 1, when one names the client; else 0" "whether it sends a credential, and others do";
     43 NETWORK_CLIENTS "network_clients" "ln(1 + distinct clients of the same network over 10 minutes)" "active clients in the same network";
     44 NETWORK_RATE "network_rate" "requests over the last minute from the same network, as requests a minute" "traffic of the same network";
     45 NETWORK_ERROR_EXCESS "network_error_excess" "share of 4xx of the network above the routes' own, −1..1" "errors of the same network";

@@ -1,9 +1,10 @@
-//! Distinct counting in a few bytes: linear counting over a bitmap that forgets by halves.
+//! Distinct counting in a few bytes: linear counting over a bitmap that forgets little by little.
 //!
 //! Whang, Vander-Zanden and Taylor, "A linear-time probabilistic counting algorithm for database
 //! applications", ACM TODS 15 (1990): with `m` bits of which `z` are zero, n ≈ −m·ln(z/m).
 
 use crate::math::log2;
+use tidegate_limiter::Timestamp;
 
 /// A bitmap of `W` 32-bit words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,13 +58,28 @@ impl<const W: usize> Distinct<W> {
         (Self::BITS / self.zeros()).min(8.0)
     }
 
-    /// Forgets half of the elements; `phase` picks the half.
-    pub(crate) fn halve(&mut self, phase: bool) {
-        let mask = if phase { 0xaaaa_aaaa } else { 0x5555_5555 };
+    /// Forgets one of [`SLICES`] parts of the elements.
+    pub(crate) fn forget(&mut self, slice: u32) {
+        let mask = !(0x0101_0101 << (slice % SLICES));
         for word in &mut self.0 {
             *word &= mask;
         }
     }
+}
+
+/// Into so many parts elements fall, by their hash: one at a time is forgotten, or all would seem new at once.
+const SLICES: u32 = 8;
+/// One part is forgotten in so many seconds: an element is kept for twenty minutes after all were.
+const SLICE_SECONDS: u64 = 150;
+
+/// The parts that are to be forgotten between two moments.
+pub(crate) fn slices(before: Timestamp, now: Timestamp) -> impl Iterator<Item = u32> {
+    let slice = |at: Timestamp| at.as_secs() / SLICE_SECONDS;
+    let (before, now) = (slice(before), slice(now));
+    #[allow(clippy::cast_possible_truncation, reason = "a part of so many")]
+    let part = |n: u64| (n % u64::from(SLICES)) as u32;
+    // After a whole turn nothing is left.
+    (before.max(now.saturating_sub(u64::from(SLICES))) + 1..=now).map(part)
 }
 
 #[cfg(test)]
@@ -95,9 +111,24 @@ mod tests {
         }
         let full = seen.estimate();
         assert!(full.is_finite() && full > 200.0);
-        seen.halve(true);
-        assert!(seen.estimate() < full / 3.0);
-        seen.halve(false);
-        assert_eq!(seen, Distinct::default(), "both halves are gone");
+        seen.forget(3);
+        assert!(seen.estimate() < full);
+        (0..7).for_each(|slice| seen.forget(slice));
+        assert!(seen.estimate() > 5.0, "an eighth is left");
+        seen.forget(7);
+        assert_eq!(seen, Distinct::default());
+    }
+
+    #[test]
+    fn each_part_has_its_turn_and_a_long_pause_leaves_nothing() {
+        let between =
+            |a, b| slices(Timestamp::from_secs(a), Timestamp::from_secs(b)).collect::<Vec<_>>();
+        assert!(between(1000, 1049).is_empty());
+        assert_eq!(between(1000, 1050), [7]);
+        assert_eq!(between(1049, 1200), [7, 0]);
+        assert!(between(1000, 900).is_empty());
+        let mut all = between(1000, 1_000_000);
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

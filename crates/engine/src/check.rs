@@ -5,13 +5,12 @@
 use crate::client::Client;
 use crate::company::{among, company};
 use crate::decision::{Action, Decision, RuleRef, Ticket};
-use crate::doubt::Doubt;
 use crate::engine::Engine;
 use crate::guests::Guest;
 use crate::hand::{ByHand, Hand};
 use crate::journal::Seen;
 use crate::parts::Part;
-use crate::policy::{Adaptive, Listing, Mode};
+use crate::policy::{Listing, Mode};
 use crate::rules::Held;
 use crate::snapshot::{Identity, Snapshot};
 use crate::standing::{Evidence, Standing};
@@ -91,9 +90,7 @@ impl Engine {
                 learned.by_hand(set, &snapshot, now);
             }
             let guest = client.guest(self, &snapshot, &facts, &around, who.client);
-            let spared = guest.filter(|guest| {
-                self.parts.has(Part::Guests) && learned.spares(guest, &snapshot.policy.adaptive)
-            });
+            let spared = guest.filter(|_| self.parts.has(Part::Guests) && learned.punishes());
             let apart = spared.is_some();
             let bucket = match spared {
                 Some(guest) => learned.spare(guest, &snapshot, now),
@@ -108,9 +105,6 @@ impl Engine {
             decision.suspicion = suspicion;
             decision.company = company;
             client.answered(&decision);
-            if !self.parts.has(Part::Doubt) {
-                client.forget_doubt();
-            }
             let seen = Seen {
                 name: who.name,
                 before,
@@ -212,8 +206,6 @@ pub(crate) const TRUST_SECONDS: f32 = 120.0;
 pub(crate) struct Learned<'a> {
     pub action: Action,
     pub risk: f32,
-    /// Whether lasting doubt narrows the limit.
-    pub narrowed: bool,
     pub limit: Limited<'a>,
     pub rule: RuleRef,
     pub score: Option<f32>,
@@ -230,15 +222,6 @@ impl<'a> Learned<'a> {
     /// Whether the client has less than others for what it is thought to do.
     fn punishes(&self) -> bool {
         self.rule == RuleRef::Adaptive && matches!(self.action, Action::Throttle | Action::Block)
-    }
-
-    fn is_narrowed(&self) -> bool {
-        self.rule == RuleRef::Adaptive && self.narrowed
-    }
-
-    /// Whether this guest goes by what is thought of it alone.
-    fn spares(&self, guest: &Guest, policy: &Adaptive) -> bool {
-        self.punishes() || self.is_narrowed() && !guest.standing.is_narrowed(policy)
     }
 
     /// Goes by what an operator set for the client, unless a list names it.
@@ -266,7 +249,6 @@ impl<'a> Learned<'a> {
         if let Some(quota) = guest.standing.quota(policy, &snapshot.ladder, trust) {
             self.limit = Limited::To(quota);
             (self.action, self.risk) = (guest.standing.action, guest.standing.risk);
-            self.narrowed = guest.standing.is_narrowed(policy);
         }
         &mut guest.bucket
     }
@@ -355,7 +337,6 @@ impl Client {
         let mut learned = Learned {
             action: Action::Allow,
             risk: 0.0,
-            narrowed: false,
             limit: Limited::To(&policy.tiers.new),
             rule: RuleRef::Adaptive,
             score: evidence.map(|evidence| evidence.score),
@@ -373,7 +354,6 @@ impl Client {
             }
             learned.action = self.standing.action;
             learned.risk = self.standing.risk;
-            learned.narrowed = self.standing.is_narrowed(policy);
         }
         let listed = snapshot.listing(request);
         if let Some(set) = snapshot.override_of(who.client) {
@@ -393,14 +373,6 @@ impl Client {
             None => {}
         }
         learned
-    }
-
-    /// Nobody is doubted for long, the client or those behind it.
-    fn forget_doubt(&mut self) {
-        self.standing.doubt = Doubt::default();
-        if let Some(guests) = &mut self.guests {
-            guests.forget_doubt();
-        }
     }
 
     /// Notes what was answered.
@@ -451,7 +423,6 @@ fn decision(
         score: learned.score.unwrap_or(0.0),
         suspicion: 0.0,
         spared: false,
-        narrowed: learned.is_narrowed(),
         evident: None,
         company: 1.0,
     }

@@ -175,8 +175,6 @@ pub struct Decision {
     /// Whether one of those behind a shared address was spared what the address is held to: `action`
     /// and `risk` are then of that one alone.
     pub spared: bool,
-    /// Whether lasting doubt has narrowed the limit.
-    pub narrowed: bool,
     /// What the client does that speaks for itself; it is held back for that whatever the model makes of
     /// it.
     pub evident: Option<Evident>,

@@ -6,7 +6,6 @@
 use crate::check::trust;
 use crate::decision::Action;
 use crate::domains::{Count, Counts, DescriptorLimit, Rate};
-use crate::doubt::Doubt;
 use crate::engine::Engine;
 use crate::policy::{Listing, MAX_MATCHES, Mode};
 use crate::rules::RuleState;
@@ -299,8 +298,6 @@ impl Engine {
         self.clients.read(client, |client| {
             let mut standing: Standing = client.standing;
             standing.lapse(now);
-            // Rails are moved by risk and record: a day's limit is not to shrink for a passing doubt.
-            standing.doubt = Doubt::default();
             let quota = standing.quota(policy, &rails.ladder, trust(&client.profile, now));
             (quota.copied().or_else(closed), standing.action)
         })

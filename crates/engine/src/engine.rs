@@ -223,9 +223,8 @@ impl Engine {
             (Some(model), true) => {
                 let evident = decision.evident.map(words_of);
                 let company = (decision.company >= BAD_COMPANY).then_some(AMONG);
-                let doubted = decision.narrowed.then_some(DOUBTED);
                 let mut told: Vec<String> =
-                    evident.into_iter().chain(company).chain(doubted).map(str::to_owned).collect();
+                    evident.into_iter().chain(company).map(str::to_owned).collect();
                 let features = &decision.features;
                 let most = MOST.saturating_sub(told.len());
                 told.extend(words::reasons(&model.explain(features), features, most));
@@ -308,10 +307,6 @@ impl Engine {
 const BAD_COMPANY: f32 = 2.0;
 /// What is said of it.
 const AMONG: &str = "many who ask for the same now look like abuse";
-
-/// What is said where lasting doubt has narrowed a limit.
-const DOUBTED: &str =
-    "looks suspicious by a little, and has for hundreds of requests: its limit is narrowed";
 
 /// How a reason names what speaks for itself.
 const fn words_of(evident: Evident) -> &'static str {

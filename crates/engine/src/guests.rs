@@ -3,15 +3,13 @@
 //! An office, a school or a carrier's gateway is one client by its address, and what one machine
 //! behind it does would be held against all. Once such an address has a good record, each
 //! fingerprint behind it gets a profile and a standing of its own beside those of the address. They
-//! never speak against anybody; they speak for a guest when the address is throttled or blocked, or when
-//! doubt narrows its limit: one with a good record of its own goes on under its own limit. A record must be older than the
+//! never speak against anybody; they speak for a guest when the address is throttled or blocked: one with a good record of its own goes on under its own limit. A record must be older than the
 //! penalty, so whoever changes fingerprints gains nothing, and a guest that joins in the abuse
 //! answers for what it does itself.
 
 use crate::check::{judge, trust};
 use crate::client::Client;
 use crate::decision::Action;
-use crate::doubt::Doubt;
 use crate::engine::Engine;
 use crate::snapshot::Snapshot;
 use crate::standing::{Evidence, Standing};
@@ -92,20 +90,14 @@ impl Guests {
         self.all.iter_mut().find(|guest| guest.fingerprint == fingerprint)
     }
 
-    /// None of them is doubted for long.
-    pub(crate) fn forget_doubt(&mut self) {
-        self.all.iter_mut().for_each(|guest| guest.standing.doubt = Doubt::default());
-    }
-
-    /// The guest with this fingerprint, a new one if need be: it begins with the `doubt` that there is about
-    /// the address, or each new fingerprint would begin with none.
-    fn welcome(&mut self, facts: &Facts, doubt: Doubt) -> &mut Guest {
+    /// The guest with this fingerprint, a new one if need be.
+    fn welcome(&mut self, facts: &Facts) -> &mut Guest {
         let known = self.all.iter().position(|guest| guest.fingerprint == facts.fingerprint);
         let at = known.unwrap_or_else(|| {
             let guest = Guest {
                 fingerprint: facts.fingerprint,
                 profile: Profile::new(facts.time),
-                standing: Standing::doubted(doubt),
+                standing: Standing::default(),
                 bucket: Bucket::default(),
             };
             if self.all.len() < MOST {
@@ -153,7 +145,7 @@ impl Client {
                 && self.profile.fingerprints() >= FINGERPRINTS;
             self.guests = if settled { engine.houses.open() } else { None };
         }
-        let guest = self.guests.as_mut()?.welcome(facts, self.standing.doubt);
+        let guest = self.guests.as_mut()?.welcome(facts);
         let idle_seconds = now.since(guest.profile.last_seen()).as_secs_f32();
         // What the groups are told of the request, the address has told them.
         let _ = engine.memory.observe(&mut guest.profile, facts, around);
@@ -200,7 +192,7 @@ mod tests {
         };
         let mut guests = Houses::new(0).open().unwrap();
         for n in 0..MOST {
-            let guest = guests.welcome(&facts(&format!("browser {n}"), 1000), Doubt::default());
+            let guest = guests.welcome(&facts(&format!("browser {n}"), 1000));
             guest.standing.good = if n < 10 { OWN_GOOD } else { 0 };
             guest.profile.observe(
                 &facts(&format!("browser {n}"), 1000),
@@ -209,7 +201,7 @@ mod tests {
             );
         }
         for n in 0..500 {
-            guests.welcome(&facts(&format!("made up {n}"), 1000 + n), Doubt::default());
+            guests.welcome(&facts(&format!("made up {n}"), 1000 + n));
         }
         let known = |guests: &mut Guests, n: usize| {
             guests.find(facts(&format!("browser {n}"), 0).fingerprint).is_some()
@@ -218,7 +210,7 @@ mod tests {
         assert_eq!(guests.all.len(), MOST);
         // A record of long ago does not hold its place.
         for n in 0..20 {
-            guests.welcome(&facts(&format!("new {n}"), 9000), Doubt::default());
+            guests.welcome(&facts(&format!("new {n}"), 9000));
         }
         assert!(!(0..10).any(|n| known(&mut guests, n)));
     }

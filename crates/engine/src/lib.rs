@@ -13,7 +13,6 @@ pub mod crawlers;
 pub mod decision;
 pub mod descriptors;
 pub mod domains;
-mod doubt;
 mod drift;
 mod engine;
 mod guests;

@@ -12,16 +12,14 @@ pub enum Part {
     Company,
     /// The suspicion of a client's group speeds the rise of its risk.
     Suspicion,
-    /// Lasting doubt narrows a limit.
-    Doubt,
     /// Those behind one address are told apart, so that the good are spared.
     Guests,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Record, Self::Evident, Self::Company, Self::Suspicion, Self::Doubt, Self::Guests];
+    pub const ALL: [Self; 5] =
+        [Self::Record, Self::Evident, Self::Company, Self::Suspicion, Self::Guests];
 
     /// Its name in reports and on the command line.
     #[must_use]
@@ -31,7 +29,6 @@ impl Part {
             Self::Evident => "evident",
             Self::Company => "company",
             Self::Suspicion => "suspicion",
-            Self::Doubt => "doubt",
             Self::Guests => "guests",
         }
     }

@@ -3,7 +3,6 @@
 use crate::check::Limited;
 use crate::company::badness;
 use crate::decision::Action;
-use crate::doubt::Doubt;
 use crate::ladder::Ladder;
 use crate::oddity::Oddity;
 use crate::policy::Adaptive;
@@ -46,8 +45,6 @@ pub(crate) struct Standing {
     pub risk: f32,
     /// Requests at low risk in a row, weighed down by risk.
     pub good: u16,
-    /// What is thought of it in the long run.
-    pub doubt: Doubt,
     /// What was decided last.
     pub action: Action,
     /// Whether the client comes out of a block and is not forgiven yet.
@@ -64,7 +61,6 @@ impl Default for Standing {
         Self {
             risk: 0.0,
             good: 0,
-            doubt: Doubt::default(),
             action: Action::Allow,
             probation: false,
             due_in: 0,
@@ -130,7 +126,6 @@ impl Standing {
         let Evidence { score, idle_seconds, trust, suspicion, company } = evidence;
         let forgive = policy.forgive.as_secs_f32().max(1.0);
         if idle_seconds > 0.0 {
-            self.doubt.rest(idle_seconds);
             // Time heals a mistake, and not what goes on: one who scans at a request a minute would else
             // be forgiven between any two of them. So a pause heals only from `forgive` on where the next
             // request alone is worth a block, and at once where its score leaves doubt.
@@ -140,10 +135,6 @@ impl Standing {
         }
         let pace = if score > self.risk { self.rise(idle_seconds, trust, suspicion) } else { FALL };
         self.risk += (score - self.risk) * pace;
-        if !matches!(self.action, Action::Block | Action::Throttle) {
-            // A penalty is enough: what a client does under it must not follow it afterwards as well.
-            self.doubt.note(score);
-        }
 
         let bands = &policy.bands;
         let shift = jitter(client, now) * bands.jitter;
@@ -222,12 +213,6 @@ impl Standing {
         (f32::from(self.good) / f32::from(whole)).min(1.0)
     }
 
-    /// Whether lasting doubt narrows the limit of a client that is not penalised.
-    pub(crate) fn is_narrowed(&self, policy: &Adaptive) -> bool {
-        matches!(self.action, Action::Allow | Action::Raise)
-            && self.doubt.counts(policy.bands.throttle)
-    }
-
     /// How far the client is a stranger, 1..0: of who did nothing yet, one can only say what can be said of
     /// those whom it came with.
     pub(crate) fn stranger(&self) -> f32 {
@@ -260,13 +245,13 @@ impl Standing {
         match self.action {
             Action::Block => None,
             Action::Throttle | Action::Degrade => {
-                Some(if self.probation { &ladder.risky } else { ladder.throttled() })
+                Some(if self.probation { &ladder.risky } else { &ladder.throttled })
             }
             Action::Allow | Action::Raise => {
                 let proven = self.proven(policy);
                 let calm = (1.0 - self.risk / policy.bands.throttle.max(1e-3)).clamp(0.0, 1.0);
                 let share = proven.min(trust) * calm;
-                let quota = ladder.slid(share, self.doubt.narrows(policy.bands.throttle));
+                let quota = ladder.rung(share);
                 let raised =
                     share > 0.05 && quota.cells_per_second() > policy.tiers.new.cells_per_second();
                 self.action = if raised { Action::Raise } else { Action::Allow };
@@ -319,12 +304,6 @@ impl Standing {
             probation: self.probation,
         };
         Some((penalty, Timestamp::from_secs(until)))
-    }
-
-    /// The standing of somebody new whom this much doubt falls on already.
-    #[must_use]
-    pub(crate) fn doubted(doubt: Doubt) -> Self {
-        Self { doubt, ..Self::default() }
     }
 
     /// A standing with a penalty restored.

@@ -323,7 +323,7 @@ impl Trial {
 /// How much of a good record counts yet, as the engine has it: from age and credential, which are
 /// among the features.
 fn trust(features: &Features) -> f32 {
-    if features[index::CREDENTIALED] > 0.5 {
+    if features[index::CREDENTIALED] > 0.0 {
         return 1.0;
     }
     features[index::AGE].exp_m1() / crate::check::TRUST_SECONDS

@@ -429,6 +429,7 @@ mod tests {
             weight: 1.0,
             pace: 1.0,
             turn: None,
+            keyed: false,
             depth: 1.0,
             judged: None,
             doubt: 0.0,

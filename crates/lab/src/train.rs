@@ -27,19 +27,19 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         let params = Params {
-            // Trees that may split on two fifths of the features err less alike, and need be fewer.
-            trees: 160,
+            // Trees that may split on two fifths of the features err less alike, and need be fewer. So much that is
+            // harmless looks like an attack that half as many, or as many at 0.12, deny more of both; at 0.3 they find
+            // what was simulated better, and nothing else.
+            trees: 320,
             depth: 6,
-            learning_rate: 0.18,
+            learning_rate: 0.2,
             columns: 0.4,
             without: LOOK_ALIKES.to_vec(),
             // A larger corpus is to give better estimates, not finer oddities of single sites. Of 4e-5,
             // 1e-5 and next to nothing the middle one found most of what it was not trained on.
             min_leaf_share: 1e-5,
             held_out: 0.2,
-            // Of four draws the one that did least harm on traffic of another author, told everything or what the
-            // combined format tells, but for a third that throttled an office of twelve.
-            seed: 4,
+            seed: 1,
             ..Params::default()
         };
         Self { seed: FIRST_TRAINING_SEED, rounds: 560, params }

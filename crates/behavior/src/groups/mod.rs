@@ -79,6 +79,8 @@ pub enum Note {
         depth: f32,
         /// Which time it is that the client asks for the route; `None` for an asset.
         turn: Option<Turn>,
+        /// Whether a credential names the client.
+        keyed: bool,
         /// The client's first route, and what the model thinks of the request, 0..1, as far as that
         /// says something of those who came the same way.
         judged: Option<(RouteId, f32)>,
@@ -140,6 +142,10 @@ pub struct Groups {
     surprise: [AtomicF32; 2],
     pace: AtomicF32,
     leaving: Box<[AtomicF32]>,
+    /// The share of requests with a credential, by route.
+    keyed: Box<[AtomicF32]>,
+    /// The same of the site.
+    all_keyed: AtomicF32,
     pairs: Box<[AtomicF32]>,
     transitions: AtomicU32,
 }
@@ -168,6 +174,8 @@ impl Default for Groups {
             surprise: [AtomicF32::default(), AtomicF32::default()],
             pace: AtomicF32::default(),
             leaving: (0..MAX_ROUTES).map(|_| AtomicF32::default()).collect(),
+            keyed: (0..MAX_ROUTES).map(|_| AtomicF32::default()).collect(),
+            all_keyed: AtomicF32::default(),
             pairs: (0..PAIRS).map(|_| AtomicF32::default()).collect(),
             transitions: AtomicU32::new(0),
         }
@@ -309,6 +317,30 @@ impl Groups {
         (alone, -log2((pair + 8.0 * p) / (leaving.max(pair) + 8.0)))
     }
 
+    /// The share of a route's requests that send a credential, by weight, drawn to that of the site while there are
+    /// few. What servers do not ask for anybody can send.
+    #[must_use]
+    pub fn keyed(&self, route: RouteId) -> f32 {
+        self.keyed[usize::from(route) % MAX_ROUTES].get()
+    }
+
+    fn learn_key(&self, place: usize, keyed: bool, weight: f32) {
+        /// So much weight is the site's.
+        const PRIOR: f32 = 8.0;
+        /// No more than of so much is remembered.
+        const MOST: f32 = 4096.0;
+        let (mark, route) = (f32::from(u8::from(keyed)), &self.keyed[place]);
+        let (seen, all) = (self.routes[place].hour.get(), self.site.hour.get());
+        if seen <= 0.0 {
+            route.set(self.all_keyed.get());
+        }
+        let towards = |mean: &AtomicF32, seen: f32| {
+            mean.add((mark - mean.get()) * weight / (seen + PRIOR).min(MOST));
+        };
+        towards(route, seen + weight);
+        towards(&self.all_keyed, all);
+    }
+
     /// Everybody on a route now; the mark is ln(1 + a client's requests so far).
     #[must_use]
     pub fn visits(&self, route: RouteId, now: Timestamp) -> CohortView {
@@ -415,6 +447,7 @@ impl Groups {
                 pace,
                 depth,
                 turn,
+                keyed,
                 judged,
                 doubt,
             } => {
@@ -442,6 +475,7 @@ impl Groups {
                 }
                 self.load.add(1.0);
                 self.site.request(now, newcomer, weight);
+                self.learn_key(place, keyed, weight);
                 self.routes[place].request(now, newcomer, weight);
                 self.agents[slot].request(now, newcomer, weight);
                 let seen = self.site.hour.get();

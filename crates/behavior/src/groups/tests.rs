@@ -18,6 +18,7 @@ fn request(route: RouteId, previous: RouteId, agent: u64) -> Note {
         pace: 0.0,
         depth: 1.0,
         turn: None,
+        keyed: false,
         judged: None,
         doubt: 0.0,
     }
@@ -264,4 +265,29 @@ fn how_often_clients_ask_is_told_by_most_of_them_and_not_by_the_one_who_asks_mos
     assert!((usual(4, 1) - 41f32.ln()).abs() < 0.3, "{}", usual(4, 1));
     assert!((usual(4, 36_000) - 3f32.ln()).abs() < 0.1, "it is forgotten");
     assert!((usual(5, 1) - 3f32.ln()).abs() < 0.1, "nothing is known of another");
+}
+
+#[test]
+fn a_credential_is_usual_where_others_send_one() {
+    let groups = Groups::default();
+    let now = Timestamp::from_secs(1_000);
+    let with = |route, keyed_| {
+        let mut note = request(route, 0, 9);
+        if let Note::Request { keyed, .. } = &mut note {
+            *keyed = keyed_;
+        }
+        groups.note(now, note);
+    };
+    for n in 0..400 {
+        with(3, true);
+        with(4, n % 10 == 0);
+    }
+    // Notes are folded in batches, and when they are old.
+    for later in [0, 1] {
+        groups.note(now.plus(std::time::Duration::from_secs(later)), request(5, 0, 9));
+    }
+    assert!(groups.keyed(3) > 0.95, "{}", groups.keyed(3));
+    assert!((0.05..0.15).contains(&groups.keyed(4)), "{}", groups.keyed(4));
+    // Of a route that is new it is what it is of the site.
+    assert!((0.4..0.6).contains(&groups.keyed(5)), "{}", groups.keyed(5));
 }

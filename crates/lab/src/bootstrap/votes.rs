@@ -155,17 +155,17 @@ heuristics! {
     abusive "log-in-rush" (0.15, 0.01) "was refused while many others are, on the same route"
         |c, _| c.refused >= 1 && c.share(c.refused) > 0.5 && c.assets == 0
             && c.peak[index::ROUTE_ERROR_RATIO] > 0.4 && c.peak[index::ROUTE_SURGE] > 1.5
-            && c.peak[index::CREDENTIALED] < 1.0;
+            && c.peak[index::CREDENTIALED] <= 0.0;
     abusive "many-users" (0.10, 0.003) "tried the log-ins of many users"
         |c, _| c.peak[index::USERS_DISTINCT] >= 5.0 && c.refused >= 5 && c.share(c.refused) > 0.5;
     abusive "walks-ids" (0.10, 0.003) "walked through ids one after the other"
         |c, _| c.peak[index::IDS_DISTINCT] >= 30.0 && c.peak[index::ID_WALKING] > 0.6
-            && c.peak[index::CREDENTIALED] < 1.0;
+            && c.peak[index::CREDENTIALED] <= 0.0;
     abusive "guesses-ids" (0.10, 0.003) "asked for many ids that do not exist or are not its own"
         |c, _| c.peak[index::IDS_DISTINCT] >= 30.0 && c.share(c.refused + c.missing) > 0.3;
     abusive "takes-everything" (0.15, 0.005) "visited very many pages and never one twice"
         |c, _| c.peak[index::PATHS_DISTINCT] >= 150.0 && c.assets == 0
-            && c.peak[index::PATH_NOVELTY] > 0.9 && c.peak[index::CREDENTIALED] < 1.0
+            && c.peak[index::PATH_NOVELTY] > 0.9 && c.peak[index::CREDENTIALED] <= 0.0
             && (c.agent_kind == AgentKind::Browser
                 || c.agent_kind != AgentKind::Robot && c.peak[index::API_SHARE] < 0.1);
     abusive "bare-browser" (0.20, 0.02) "claims to be a browser and loads no assets"
@@ -176,14 +176,14 @@ heuristics! {
             && c.peak[index::PATHS_DISTINCT] >= 20.0 && c.peak[index::GAP_DEVIATION] < 1.0;
     abusive "hammering" (0.15, 0.002) "sent far more a minute than others do, without a credential"
         |c, _| c.peak[index::PACE] > 4.0 && c.assets * 4 < c.requests
-            && c.peak[index::CREDENTIALED] < 1.0 && c.agent_kind != AgentKind::Robot
+            && c.peak[index::CREDENTIALED] <= 0.0 && c.agent_kind != AgentKind::Robot
             && (c.peak[index::RATE_10S] > 2000.0
                 || c.peak[index::RATE_10S] > 400.0 && c.agent_kind == AgentKind::Browser);
     abusive "look-alikes" (0.30, 0.01) "came with a sudden crowd of look-alikes that load no assets"
         |c, site| (site.loads_assets > 0.6 || c.peak[index::ROUTE_RUSH] > 4.0) && c.assets == 0
             && c.requests >= 4 && c.peak[index::RATE_1M] > 6.0
             && c.agent_kind != AgentKind::Robot && c.peak[index::COHORT_SURGE] > 4.0
-            && c.peak[index::CREDENTIALED] < 1.0;
+            && c.peak[index::CREDENTIALED] <= 0.0;
     harmless "allow-list" (0.05, 0.0001) "is on your allow list" |c, _| c.listed == Some(true);
     harmless "good-list" (0.05, 0.001) "is on a list of good addresses"
         |c, _| c.peak[index::REPUTATION] < 0.0;
@@ -197,7 +197,7 @@ heuristics! {
         |c, _| clean(c) && c.assets >= 2 && c.assets * 5 >= c.requests
             && c.share(c.refused + c.missing) < 0.2;
     harmless "works-with-key" (0.10, 0.005) "sends a credential that is accepted"
-        |c, _| c.peak[index::CREDENTIALED] >= 1.0 && clean(c) && c.requests >= 5
+        |c, _| c.peak[index::CREDENTIALED] > 0.5 && clean(c) && c.requests >= 5
             && c.share(c.fine) > 0.8;
     harmless "long-record" (0.05, 0.01) "has gone on for long and fails seldom"
         |c, _| clean(c) && c.requests >= 20 && c.seconds() >= 600.0 && c.share(c.fine) > 0.95

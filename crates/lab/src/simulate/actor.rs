@@ -383,7 +383,7 @@ impl Stage<'_> {
             _ => (Arc::default(), None),
         };
         let software = honest.unwrap_or((tool, AgentKind::Tool));
-        let forges = dice.chance(0.12);
+        let forges = dice.chance(0.25);
         Mask { agent, software, pads, forges }
     }
 

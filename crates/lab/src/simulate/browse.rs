@@ -270,10 +270,13 @@ impl Browser {
             let (route, item, path) = self.seen[back].clone();
             return self.load(stage, at, route, item, path);
         }
+        let mut now = at;
         let route = site.follow(&mut stage.dice, self.page);
         let (item, query) = if stage.dice.chance(habits.search) && site.routes[route].ids.is_none()
         {
-            (0, Site::search(&mut stage.dice))
+            let query = Site::search(&mut stage.dice);
+            now = self.suggest(stage, now, &query);
+            (0, query)
         } else {
             let query = match stage.dice.below(12) {
                 0 if site.routes[route].ids.is_none() => Query::Page(1 + stage.dice.zipf(20, 1.2)),
@@ -284,7 +287,8 @@ impl Browser {
             };
             (site.routes[route].popular(&mut stage.dice), query)
         };
-        let (mut now, mut status) = self.open(stage, at, route, item, &query);
+        let (done, mut status) = self.open(stage, now, route, item, &query);
+        now = done;
         for _ in 0..habits.prefetch {
             let ahead = site.follow(&mut stage.dice, self.page);
             let path = stage.popular(ahead);
@@ -300,6 +304,23 @@ impl Browser {
             status = stage.send(&self.client, now, call, outcome);
         }
         (now, status)
+    }
+
+    /// What the site proposes while words are written to be searched for; returns when they are.
+    pub(super) fn suggest(&mut self, stage: &mut Stage<'_>, at: f64, words: &Query) -> f64 {
+        let (Some(route), Query::Search(words)) = (stage.site.suggests, words) else { return at };
+        let referer = self.referer(stage.site);
+        let word = words.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        let letters = word.chars().count();
+        let first = stage.dice.count(1, 3);
+        let mut now = at;
+        for end in first..=letters {
+            let query = Query::Search(word.chars().take(end).collect());
+            let path = stage.site.routes[route].path(0, &query).into();
+            stage.ask(&self.client, now, route, path, referer.clone());
+            now += stage.dice.log_normal(0.25, 0.5);
+        }
+        now
     }
 
     fn path(&self) -> Arc<str> {

@@ -1,6 +1,6 @@
 //! A flash crowd: a link goes round, and within minutes many new people land on one page.
 
-use super::actor::{Family, Stage};
+use super::actor::{Call, Family, Stage};
 use super::address::Place;
 use super::agents::AgentKind;
 use super::browse::{Browser, Habits};
@@ -11,6 +11,15 @@ use super::worker::Application;
 
 /// Many new visitors who come for one page.
 pub(super) struct Crowd;
+
+/// How a crowd looks for what is to come.
+struct Awaited {
+    /// How many sign in before.
+    members: f64,
+    /// How often one looks at most, and after how many seconds again.
+    looks: usize,
+    rest: f64,
+}
 
 impl Family for Crowd {
     fn name(&self) -> &'static str {
@@ -44,6 +53,14 @@ impl Family for Crowd {
         let works = stage.dice.chance(if site.style == Style::Pages { 0.1 } else { 0.4 });
         let application = works.then(|| Application::draw(stage));
         let lasts = stage.dice.spread(20.0, 900.0);
+        // Whose token has expired while the application slept fetches another.
+        let renews = if stage.dice.chance(0.4) { stage.dice.unit() } else { 0.0 };
+        // What was awaited, results or tickets or appointments, is looked at again until it is there.
+        let awaited = (landing < site.pages && stage.dice.chance(0.3)).then(|| Awaited {
+            members: if stage.dice.chance(0.6) { stage.dice.unit() } else { 0.0 },
+            looks: stage.dice.magnitude(3, 40),
+            rest: stage.dice.spread(2.0, 30.0),
+        });
         let mut source = Browser::new(stage.client(Place::Home, kind), &mut stage.dice);
         source.arrive(&mut stage.dice);
         loop {
@@ -63,6 +80,18 @@ impl Family for Crowd {
                 browser.client.agent = agent.clone();
                 browser.client.shape = stage.shape(agent, kind);
             }
+            let mut at = at;
+            if kind == AgentKind::App && stage.dice.chance(renews) {
+                let good = !stage.dice.chance(0.06);
+                let outcome = site.log_in(&mut stage.dice, at, good);
+                let payload = site.login_payload(&mut stage.dice);
+                let call = Call::post(site.login.path.as_str(), payload);
+                stage.send(&browser.client, at, call, outcome);
+                at += stage.dice.pause(0.3);
+                if good {
+                    stage.give_credential(&mut browser.client);
+                }
+            }
             if let Some(application) = &application {
                 let lasts = stage.dice.log_normal(lasts, 0.8);
                 application.session(stage, browser.client, at, lasts);
@@ -73,6 +102,16 @@ impl Family for Crowd {
             }
             let habits = Habits::draw(&mut stage.dice);
             let mut now = at;
+            if let Some(awaited) = &awaited {
+                if stage.dice.chance(awaited.members) {
+                    let wrong = stage.dice.zipf(4, 1.5);
+                    now = browser.log_in(stage, now, wrong);
+                }
+                for _ in 0..stage.dice.count(1, awaited.looks) {
+                    now = browser.open(stage, now, landing, item, &query).0;
+                    now += stage.dice.log_normal(awaited.rest, 0.6);
+                }
+            }
             if landing < site.pages {
                 let (done, status) = browser.open(stage, at, landing, item, &query);
                 now = done + stage.dice.log_normal(habits.think, 1.0);

@@ -10,6 +10,7 @@ use super::site::{Span, Style};
 use super::visitor::pieces;
 use std::net::IpAddr;
 use std::sync::Arc;
+use tidegate_behavior::Method;
 
 /// Programs that use the site with its blessing.
 pub(super) struct Integration;
@@ -71,6 +72,7 @@ impl Family for Integration {
                 1 | 2 | 8 if !named && rate > 1.0 => mixed(stage, &client, span, &mut pace),
                 0 => poll(stage, &client, span, &mut pace),
                 1 | 2 => sync(stage, &client, span, &mut pace),
+                3 if stage.dice.chance(0.4) => hour(stage, &client, kind, rate, share as usize),
                 3 => batch(stage, &client, rate, share as usize),
                 4 => webhook(stage, &client, span, &mut pace),
                 5 => expired(stage, &client, span, &mut pace),
@@ -151,8 +153,20 @@ fn polite(stage: &mut Stage<'_>, from: f64, share: usize) {
     let route = site.catalogue(&mut stage.dice, api);
     let items = site.routes[route].items();
     let stride = if stage.dice.chance(0.5) { 1 } else { stage.dice.count(2, 30) };
+    // Prices, dates and places are asked for by their own words.
+    let asks = stage.dice.chance(0.35).then(|| Question::draw(stage));
     let order = stage.dice.below(3);
-    let gap = stage.dice.spread(0.6, 6.0);
+    let heads = if stage.dice.chance(0.15) { stage.dice.unit() } else { 0.0 };
+    let machines = if stage.dice.chance(0.3) { stage.dice.count(2, 6) } else { 1 };
+    let homes: Vec<Client> = (0..machines)
+        .map(|n| match n {
+            0 => client.clone(),
+            _ => {
+                Client { addr: Networks::neighbour(&mut stage.dice, client.addr), ..client.clone() }
+            }
+        })
+        .collect();
+    let gap = stage.dice.spread(0.4, 6.0);
     let jitter = stage.dice.spread(0.01, 0.6);
     let (mut item, mut at) = (stage.dice.below(items), from);
     let most = stage.dice.magnitude(60, 4000).min(share.max(60));
@@ -160,13 +174,60 @@ fn polite(stage: &mut Stage<'_>, from: f64, share: usize) {
         if at > stage.length {
             return;
         }
-        let path = match order {
-            0 => stage.popular(route),
-            _ => site.routes[route].path(item, &Query::None).into(),
-        };
-        insist(stage, &client, at, route, &path);
+        let client = stage.dice.pick(&homes);
+        if let Some(question) = &asks {
+            let path = question.path(stage).into();
+            insist(stage, &client, at, question.route, &path);
+        } else {
+            let path: Arc<str> = match order {
+                0 => stage.popular(route),
+                _ => site.routes[route].path(item, &Query::None).into(),
+            };
+            if stage.dice.chance(heads) {
+                let outcome = site.plain(&mut stage.dice, at, 200, 1.0);
+                let call = Call { method: Method::Head, ..Call::get(path.clone()) };
+                stage.send(&client, at, call, outcome);
+                at += 0.1;
+            }
+            insist(stage, &client, at, route, &path);
+        }
         item = (item + stride) % items;
         at += gap * (1.0 + jitter * stage.dice.unit());
+    }
+}
+
+/// What a partner asks again and again, each time with other values: a price, a date, a place.
+struct Question {
+    route: usize,
+    names: Vec<&'static str>,
+    places: Vec<String>,
+}
+
+impl Question {
+    fn draw(stage: &mut Stage<'_>) -> Self {
+        let names =
+            ["from", "to", "date", "place", "sku", "nights", "persons", "lat", "isbn", "currency"];
+        let names = (0..stage.dice.count(1, 4)).map(|_| stage.dice.pick(&names)).collect();
+        let places = (0..stage.dice.magnitude(2, 300))
+            .map(|_| super::words::word(&mut stage.dice))
+            .collect();
+        Self { route: stage.site.readable(&mut stage.dice), names, places }
+    }
+
+    fn path(&self, stage: &mut Stage<'_>) -> String {
+        let item = stage.site.routes[self.route].popular(&mut stage.dice);
+        let dice = &mut stage.dice;
+        let values: Vec<String> = self
+            .names
+            .iter()
+            .enumerate()
+            .map(|(n, name)| match n % 3 {
+                0 => format!("{name}={}", dice.pick(&self.places)),
+                1 => format!("{name}=2025-{:02}-{:02}", dice.count(1, 12), dice.count(1, 28)),
+                _ => format!("{name}={}", dice.count(1, 9)),
+            })
+            .collect();
+        stage.site.routes[self.route].path(item, &Query::Extra(values.join("&")))
     }
 }
 
@@ -208,15 +269,37 @@ fn build(stage: &mut Stage<'_>, client: &Client, span: Span) {
     let gap = stage.dice.spread(0.01, 0.6);
     let size = stage.dice.magnitude(4, 200);
     let every = stage.dice.spread(20.0, 900.0);
+    // What everybody may have needs no key; the machines of one firm, and its people, share an address.
+    let keyless = stage.site.style != Style::Pages && stage.dice.chance(0.5);
+    let shared: Vec<IpAddr> = match stage.dice.chance(0.4) {
+        true => (0..stage.dice.count(1, 4))
+            .map(|_| stage.networks.any(&mut stage.dice, Place::Hosting))
+            .collect(),
+        false => Vec::new(),
+    };
+    let described = stage.dice.chance(0.5).then(|| stage.site.readable(&mut stage.dice));
+    // Some begin all at once, each night.
+    let nightly = stage.dice.chance(0.3);
     let mut from = span.from;
     while from < stage.length {
         let mut machine = client.clone();
-        machine.addr = stage.networks.any(&mut stage.dice, Place::Hosting);
+        machine.addr = match shared.is_empty() {
+            true => stage.networks.any(&mut stage.dice, Place::Hosting),
+            false => stage.dice.pick(&shared),
+        };
+        if keyless {
+            machine.credential = None;
+        }
         if stage.dice.chance(0.2) {
             pieces(stage, &machine, from);
         }
         let mut at = from;
         for _ in 0..stage.dice.count(size / 2 + 1, size) {
+            if let Some(described) = described {
+                let path = stage.popular(described);
+                insist(stage, &machine, at, described, &path);
+                at += stage.dice.pause(gap);
+            }
             let path = stage.popular(route);
             insist(stage, &machine, at, route, &path);
             at += stage.dice.pause(gap);
@@ -224,7 +307,48 @@ fn build(stage: &mut Stage<'_>, client: &Client, span: Span) {
         if !stage.goes_on() {
             return;
         }
-        from += stage.dice.pause(every);
+        from += stage.dice.pause(if nightly { every * 0.02 } else { every });
+    }
+}
+
+/// What many customers' programs do at the same moment, for all of them begin on the hour.
+fn hour(stage: &mut Stage<'_>, first: &Client, kind: AgentKind, rate: f64, share: usize) {
+    let customers = stage.dice.magnitude(3, 40);
+    let due = stage.dice.pick(&[60.0, 300.0, 600.0]) * stage.dice.count(0, 2) as f64;
+    let due = due.min(stage.length * 0.7);
+    let late = stage.dice.spread(0.2, 30.0);
+    let writes = (stage.site.pages..stage.site.routes.len())
+        .filter(|&route| stage.site.routes[route].method.writes())
+        .collect::<Vec<_>>();
+    let route = match writes.is_empty() || stage.dice.chance(0.4) {
+        true => stage.site.readable(&mut stage.dice),
+        false => stage.dice.pick(&writes),
+    };
+    let pays = stage.dice.chance(0.2);
+    let size = stage.dice.magnitude(10, 800).min(share / 2 + 10);
+    for _ in 0..customers {
+        let mut client = stage.client(Place::Hosting, kind);
+        client.agent = first.agent.clone();
+        client.shape = first.shape;
+        client.retries = first.retries;
+        client.known = true;
+        if first.credential.is_some() {
+            stage.give_credential(&mut client);
+        }
+        let quick = stage.dice.spread(1.0, rate.max(3.0));
+        let mut at = due + stage.dice.pause(late);
+        for _ in 0..stage.dice.count(size / 4 + 1, size) {
+            if pays {
+                stage.serve(&client, at, &Arc::default(), None);
+            } else {
+                let path = stage.popular(route);
+                insist(stage, &client, at, route, &path);
+            }
+            at += stage.dice.pause(1.0 / quick);
+        }
+        if !stage.goes_on() {
+            return;
+        }
     }
 }
 
@@ -233,14 +357,23 @@ fn batch(stage: &mut Stage<'_>, client: &Client, rate: f64, share: usize) {
     let period = stage.dice.pick(&[60.0, 60.0, 120.0, 300.0, 600.0]);
     let size = stage.dice.magnitude(5, 400).min(share / 2 + 5);
     let late = stage.dice.spread(0.05, 4.0);
-    let route = stage.site.readable(&mut stage.dice);
+    // What is due is read, written, or paid.
+    let route = match stage.dice.chance(0.6) {
+        true => stage.site.readable(&mut stage.dice),
+        false => stage.site.api(&mut stage.dice, false),
+    };
+    let pays = stage.dice.chance(0.2);
     let mut top = stage.dice.count(0, 2) as f64 * 60.0;
     let most = stage.sent + share;
     while top < stage.length && stage.sent < most {
         let mut at = top + stage.dice.pause(late);
         for _ in 0..size {
-            let path = stage.popular(route);
-            insist(stage, client, at, route, &path);
+            if pays {
+                stage.serve(client, at, &Arc::default(), None);
+            } else {
+                let path = stage.popular(route);
+                insist(stage, client, at, route, &path);
+            }
             at += stage.dice.pause(1.0 / rate.max(3.0));
         }
         top += period;

@@ -33,6 +33,7 @@ mod flood;
 mod headless;
 mod hoarder;
 mod integration;
+mod live;
 mod mobile;
 mod monitor;
 mod office;
@@ -65,6 +66,7 @@ use agents::Agents;
 use day::Day;
 use developer::Developer;
 use dice::Dice;
+use live::Live;
 use plain::Plain;
 use reader::Reader;
 use site::{Site, Span, Style};
@@ -185,6 +187,9 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
     // them bring as much as elsewhere.
     let small = dice.chance(0.33);
     site.uncached = Dice::new(seed, 9).chance(0.1);
+    let mut manners = Dice::new(seed, 13);
+    site.lacking = if manners.chance(0.15) { manners.spread(0.01, 0.6) } else { 0.0 };
+    site.suggests = manners.chance(0.3).then(|| site.readable(&mut manners));
     let usual = if small { dice.spread(0.05, 8.0) } else { rate };
     let usual = usual.min(total / length);
     // One in ten is hardly visited: a trial system, or one that went online a moment ago. Attackers find
@@ -240,6 +245,12 @@ pub fn generate(scenario: Scenario, seed: u64, minutes: u32) -> Traffic {
         let volume = Reader.volume(&mut bookish, site.style);
         legitimate += volume;
         cast.push((FAMILIES.len() as u64 + 2, &Reader, volume, whole));
+    }
+    let mut on_air = Dice::new(seed, 12);
+    if on_air.chance(0.4) {
+        let volume = Live.volume(&mut on_air, site.style);
+        legitimate += volume;
+        cast.push((FAMILIES.len() as u64 + 3, &Live, volume, whole));
     }
     // On one site in five clients show nothing of a visit, and on most of these there is nobody else.
     let mut dull = Dice::new(seed, 8);

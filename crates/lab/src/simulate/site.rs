@@ -133,6 +133,10 @@ pub struct Site {
     pub outages: Vec<(Span, f64)>,
     /// Whether nothing of it may be kept: every page brings all its assets again.
     pub uncached: bool,
+    /// The share of pictures that pages name and nobody has: covers, portraits, maps.
+    pub lacking: f64,
+    /// What is asked with each letter of a search, if anything.
+    pub suggests: Option<usize>,
     keeps_old_assets: bool,
     unknown: u16,
     refused: u16,
@@ -239,6 +243,8 @@ impl Site {
             deploy: None,
             outages: Vec::new(),
             uncached: false,
+            lacking: 0.0,
+            suggests: None,
             keeps_old_assets: dice.chance(0.3),
             unknown: dice.pick(&[404, 404, 404, 404, 404, 404, 403, 410, 302, 200]),
             refused: dice.pick(&[401, 401, 401, 403, 302, 404]),
@@ -406,6 +412,12 @@ impl Site {
             (true, _) => 404,
             (false, true) if self.revalidated => 304,
             _ if dice.chance(0.002) => 404,
+            // The same one is always missing.
+            _ if matches!(asset, Asset::Picture(route, item, n)
+                if Dice::new(item as u64, (route * 64 + n) as u64).chance(self.lacking)) =>
+            {
+                404
+            }
             _ => 200,
         };
         let bytes = if status == 200 { self.answers.asset } else { self.answers.error };

@@ -378,6 +378,32 @@ fn some_crawlers_come_from_where_their_operators_say_and_none_who_only_claims_to
 }
 
 #[test]
+fn what_is_open_asks_on_alone_in_crowds_and_many_from_one_address() {
+    let (mut sites, mut patient, mut told, mut shared) = (0, 0, 0, 0);
+    for seed in 0..60 {
+        let traffic = generate(Scenario::Quiet, seed, 5);
+        let mut asked: BTreeMap<(u32, &str), BTreeSet<&str>> = BTreeMap::new();
+        let mut calls: BTreeMap<(u32, &str), usize> = BTreeMap::new();
+        let mut agents: BTreeMap<u32, BTreeSet<&str>> = BTreeMap::new();
+        for event in traffic.events.iter().filter(|event| traffic.actor(event).family == "live") {
+            assert!(!traffic.actor(event).abusive);
+            let path = event.path.split('?').next().unwrap_or_default();
+            asked.entry((event.actor, path)).or_default().insert(&event.path);
+            *calls.entry((event.actor, path)).or_default() += 1;
+            agents.entry(event.actor).or_default().insert(&event.user_agent);
+        }
+        sites += usize::from(!calls.is_empty());
+        // The same again and again, and the same told from the call before.
+        let often = |key: &(u32, &str)| calls[key] >= 10;
+        patient += asked.iter().filter(|(key, paths)| often(key) && paths.len() == 1).count();
+        told += asked.iter().filter(|(key, paths)| often(key) && paths.len() >= 10).count();
+        shared += agents.values().filter(|agents| agents.len() >= 2).count();
+    }
+    assert!((12..36).contains(&sites), "{sites} sites");
+    assert!(patient > 0 && told > 0 && shared > 0, "{patient}, {told}, {shared}");
+}
+
+#[test]
 fn keys_in_pages_tabs_left_open_hooks_in_bunches_and_previews_are_there() {
     let (mut keys, mut tabs, mut hooks, mut previews) = (0, 0, 0, 0);
     for seed in 0..200 {

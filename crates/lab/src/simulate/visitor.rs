@@ -221,7 +221,8 @@ pub(super) fn pieces(stage: &mut Stage<'_>, client: &Client, at: f64) {
             ending => format!("{page}{name}{ending}"),
         };
         let gap = stage.dice.spread(0.002, 15.0);
-        for _ in 0..stage.dice.magnitude(2, 80) {
+        let most = if stage.dice.chance(0.2) { 500 } else { 80 };
+        for _ in 0..stage.dice.magnitude(2, most) {
             let outcome = site.plain(&mut stage.dice, now, 206, bytes);
             stage.send(client, now, Call::get(path.as_str()), outcome);
             now += stage.dice.pause(gap);
