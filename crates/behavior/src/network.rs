@@ -33,7 +33,7 @@ impl Network {
     pub fn observe(&mut self, client: Key, now: Timestamp) -> NetworkView {
         self.advance(now);
         self.minute += 1.0;
-        #[allow(clippy::cast_possible_truncation)]
+        #[allow(clippy::cast_possible_truncation, reason = "any part of the hash will do")]
         self.clients.add((client.0 >> 24) as u32);
         NetworkView {
             rate: self.minute,
@@ -51,7 +51,7 @@ impl Network {
     }
 
     fn advance(&mut self, now: Timestamp) {
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(clippy::cast_precision_loss, reason = "a share of the pause, not of the clock")]
         let dt = now.nanos_since(self.last) as f32 * 1e-9;
         if dt <= 0.0 {
             return;

@@ -195,8 +195,8 @@ pub fn read(target: &str) -> Target {
     let bytes = target.as_bytes();
     let end = memchr(b'?', bytes).unwrap_or(bytes.len());
     let (path, query) = bytes.split_at(end);
-    let mut out = Target { page: low(crate::hash(path)), ..Target::default() };
-    out.whole = out.page;
+    let page = low(crate::hash(path));
+    let mut out = Target { page, whole: page, ..Target::default() };
 
     let (mut api, mut numeric) = (false, false);
     let mut last: &[u8] = b"";
@@ -225,7 +225,7 @@ pub fn read(target: &str) -> Target {
     if !query.is_empty() {
         let asked = read_query(&query[1..]);
         // A question that says but when or how often it is asked is the one before.
-        out.whole = low(crate::mix(u64::from(out.page), asked.hash));
+        out.whole = low(crate::mix(u64::from(page), asked.hash));
         if out.number.is_none() {
             out.number = asked.number;
             out.id = out.id.or(out.number);

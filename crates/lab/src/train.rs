@@ -28,8 +28,8 @@ impl Default for Plan {
     fn default() -> Self {
         let params = Params {
             // Trees that may split on two fifths of the features err less alike, and need be fewer. So much that is
-            // harmless looks like an attack that half as many, or as many at 0.12, deny more of both; at 0.3 they find
-            // what was simulated better, and nothing else.
+            // harmless looks like an attack that half as many found less of the abuse of others, and as many at 0.12
+            // no more of it for more harm; at 0.3 they find what was simulated better, and nothing else.
             trees: 320,
             depth: 6,
             learning_rate: 0.2,

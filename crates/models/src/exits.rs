@@ -7,7 +7,7 @@ use crate::{Model, ModelError, TrainingSet, Trees};
 /// Of the weight of the abuse that the whole forest notices, no more than this share leaves at an exit.
 const LOST: f64 = 0.0001;
 /// What the whole forest notices: abuse to which it gives this probability at least. It is well below what
-/// throttles, for company multiplies odds and doubt adds up. With a tenth for it and one in two thousand
+/// throttles, for company multiplies odds. With a tenth for it and one in two thousand
 /// for what is lost, a few requests in hundreds left as harmless whose scraper was caught without.
 const NOTICED: f32 = 0.02;
 /// From this many noticed rows on exits are learned: of fewer, nothing can be said about one in ten thousand.

@@ -418,6 +418,7 @@ impl Groups {
                 prefetch_index(&self.cohorts, cohort_slot(agent, route));
                 prefetch_index(&self.visits, usize::from(route) % MAX_ROUTES);
                 prefetch_index(&self.turns, usize::from(route) % MAX_ROUTES);
+                prefetch_index(&self.keyed, usize::from(route) % MAX_ROUTES);
                 if let Some(slot) = self.agent_slot(agent) {
                     prefetch_index(&self.agents, slot);
                 }
